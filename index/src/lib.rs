@@ -1,0 +1,43 @@
+//! The binding index: who holds which live token, and under which binding.
+//!
+//! The index maps a [`Slot`] to the record of the one live token in it, and a token carries its own [`Locator`]. So issuing
+//! is one atomic write, superseding needs no further one, and validating is one read and a comparison of digests. What is
+//! missing is not live: whatever the store loses fails closed.
+//!
+//! [`BindingIndex`] holds the tokens and [`DocumentStore`] what is declared (applications, users, resources, public keys).
+//! Two stores implement both: [`memory`] for development and as the model that tests compare with, and [`redis`].
+
+mod binding;
+mod clock;
+mod digest;
+mod document;
+mod entropy;
+mod error;
+mod locator;
+pub mod memory;
+pub mod redis;
+mod namespace;
+mod secret;
+mod slot;
+mod store;
+mod subject;
+mod token;
+
+pub use binding::{ApplicationTag, BindingId, BindingIdTooLong, BindingRef, BindingTag, BindingValue};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use document::{Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Put};
+pub use entropy::{Entropy, SystemEntropy};
+pub use error::IndexError;
+pub use locator::{Home, Locator, Nonce, Slot};
+pub use namespace::{Namespace, NamespaceError};
+pub use secret::{GeneratedSecret, SecretHash};
+pub use slot::SlotDefinition;
+pub use store::{
+    BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page, Revision,
+    Revoked, Selection, Store,
+};
+pub use subject::{Subject, USER_PREFIX};
+pub use token::{OpaqueToken, TokenDigest, TokenReference};
+
+/// The longest token that is looked at, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 8_192;

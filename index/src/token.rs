@@ -1,0 +1,109 @@
+//! What the index needs to know of a token's text.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use tokenbind_proto::v1::TokenFormat;
+
+use crate::MAX_TOKEN_BYTES;
+use crate::digest::sha256;
+use crate::locator::Locator;
+
+/// SHA-256 of a whole token. The index compares it, so whoever shows a token with the digest of a record shows the very
+/// token that was issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenDigest(pub [u8; 32]);
+
+impl TokenDigest {
+    /// The digest of a token's text.
+    pub fn of(token: &str) -> Self {
+        Self(sha256(token.as_bytes()))
+    }
+}
+
+/// The text of an opaque token: `tbo_` and, in base64url, its locator, its secret part and a checksum.
+///
+/// The checksum refuses a mistyped or truncated token without a look at the index; it protects nothing.
+#[derive(Clone, Copy)]
+pub struct OpaqueToken {
+    /// The readable part.
+    pub locator: Locator,
+    /// What only the issuer can derive from the locator.
+    pub secret: [u8; 32],
+}
+
+impl OpaqueToken {
+    /// What an opaque token begins with; secret scanners look for it.
+    pub const PREFIX: &'static str = "tbo_";
+    const BYTES: usize = Locator::BYTES + 32 + 4;
+    const CHARACTERS: usize = Self::BYTES / 3 * 4;
+
+    /// The token's text, 116 characters.
+    pub fn encode(&self) -> String {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..Locator::BYTES].copy_from_slice(&self.locator.to_bytes());
+        bytes[Locator::BYTES..Self::BYTES - 4].copy_from_slice(&self.secret);
+        let checksum = crc32fast::hash(&bytes[..Self::BYTES - 4]);
+        bytes[Self::BYTES - 4..].copy_from_slice(&checksum.to_be_bytes());
+        let mut text = String::with_capacity(Self::PREFIX.len() + Self::CHARACTERS);
+        text.push_str(Self::PREFIX);
+        URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
+        text
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    pub fn decode(text: &str) -> Option<Self> {
+        let body = text.strip_prefix(Self::PREFIX)?;
+        let mut bytes = [0; Self::BYTES];
+        if body.len() != Self::CHARACTERS || URL_SAFE_NO_PAD.decode_slice(body, &mut bytes) != Ok(Self::BYTES) {
+            return None;
+        }
+        let (signed, checksum) = bytes.split_at(Self::BYTES - 4);
+        if crc32fast::hash(signed).to_be_bytes() != checksum {
+            return None;
+        }
+        let locator = Locator::from_bytes(signed.first_chunk()?)?;
+        Some(Self { locator, secret: *signed.last_chunk()? })
+    }
+}
+
+/// What a token says of itself, unverified: enough to find its record, whose digest then decides.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenReference {
+    /// What it looks like.
+    pub format: TokenFormat,
+    /// Where its record is.
+    pub locator: Locator,
+    /// To compare with the record's.
+    pub digest: TokenDigest,
+}
+
+impl TokenReference {
+    /// Reads a token of ours; `None` for anything else. Nothing is verified here.
+    pub fn parse(token: &str) -> Option<Self> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return None;
+        }
+        let (format, locator) = if token.starts_with(OpaqueToken::PREFIX) {
+            (TokenFormat::Opaque, OpaqueToken::decode(token)?.locator)
+        } else {
+            (TokenFormat::Jwt, jwt_locator(token)?)
+        };
+        Some(Self { format, locator, digest: TokenDigest::of(token) })
+    }
+}
+
+fn jwt_locator(token: &str) -> Option<Locator> {
+    #[derive(Deserialize)]
+    struct Claims {
+        jti: String,
+    }
+    let mut segments = token.split('.');
+    let (_header, payload, _signature) = (segments.next()?, segments.next()?, segments.next()?);
+    if segments.next().is_some() {
+        return None;
+    }
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    Locator::decode(&claims.jti)
+}
