@@ -14,6 +14,7 @@ mod document;
 mod entropy;
 mod error;
 mod locator;
+mod member;
 pub mod memory;
 pub mod redis;
 mod namespace;

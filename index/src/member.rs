@@ -1,0 +1,43 @@
+//! An entry of a subject's list: which slot, and what it is filed under.
+
+use crate::binding::{ApplicationTag, BindingTag};
+use crate::locator::Slot;
+use crate::store::Selection;
+use tokenbind_proto::index::v1::TokenRecord;
+
+/// Slot, application tag and binding tag, in this order; the scripts of the Redis store cut it up again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Member {
+    pub(crate) slot: Slot,
+    pub(crate) application: ApplicationTag,
+    pub(crate) binding: BindingTag,
+}
+
+impl Member {
+    pub(crate) const BYTES: usize = 32;
+
+    pub(crate) fn of(slot: Slot, record: &TokenRecord) -> Self {
+        Self {
+            slot,
+            application: ApplicationTag::of(&record.client_id),
+            binding: BindingTag::from_record(&record.binding_tag),
+        }
+    }
+
+    pub(crate) fn is_selected(&self, selection: &Selection) -> bool {
+        selection.application.is_none_or(|application| application == self.application)
+            && selection.binding.is_none_or(|binding| binding == self.binding)
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..16].copy_from_slice(&self.slot.0);
+        bytes[16..24].copy_from_slice(&self.application.0);
+        bytes[24..].copy_from_slice(&self.binding.0);
+        bytes
+    }
+
+    pub(crate) fn slot_in(bytes: &[u8]) -> Option<Slot> {
+        (bytes.len() == Self::BYTES).then(|| bytes.first_chunk().copied().map(Slot)).flatten()
+    }
+}
