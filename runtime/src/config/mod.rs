@@ -1,0 +1,12 @@
+//! Flags and environment variables, checked all at once.
+//!
+//! The arguments are text as far as `clap` is concerned; `check` turns them into a configuration and collects every
+//! [violation](Violations), so that nobody fixes a deployment one error at a time.
+
+mod server;
+mod telemetry;
+mod violations;
+
+pub use server::{ServerArgs, ServerConfig};
+pub use telemetry::{LogFormat, TelemetryArgs, TelemetryConfig};
+pub use violations::Violations;

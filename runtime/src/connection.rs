@@ -1,0 +1,169 @@
+//! Connections as the server accepts them: limited in number, without patience for silence, and ready to be cut.
+
+use futures::{Stream, stream};
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{self, Sleep},
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::server::{Connected, TcpConnectInfo};
+
+/// A client that has not said hello by then never will; HTTP/2's keepalive only starts afterwards.
+const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The length of HTTP/2's client preface.
+const PREFACE_BYTES: usize = 24;
+/// Without file descriptors, accepting fails again at once: wait instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts connections from `listener`, at most `limit` at a time; all of them fail once `cut` is cancelled.
+pub(crate) fn accept(
+    listener: TcpListener,
+    limit: usize,
+    cut: CancellationToken,
+) -> impl Stream<Item = io::Result<Connection>> + Send {
+    let permits = Arc::new(Semaphore::new(limit));
+    stream::unfold((listener, permits, cut), |(listener, permits, cut)| async move {
+        let connection = loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+                        break Connection::new(stream, permit, &cut);
+                    }
+                    tracing::debug!(%peer, "connection refused: too many are open");
+                }
+                Err(error) if concerns_one_peer(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted");
+                    time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        };
+        Some((Ok(connection), (listener, permits, cut)))
+    })
+}
+
+fn concerns_one_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}
+
+/// One connection.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Until the preface was read.
+    awaited: Option<Preface>,
+    _permit: OwnedSemaphorePermit,
+}
+
+struct Preface {
+    missing: usize,
+    timeout: Pin<Box<Sleep>>,
+}
+
+impl Connection {
+    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, cut: &CancellationToken) -> Self {
+        // An answer is written whole; holding it back until the last one is acknowledged only costs time.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY cannot be set");
+        }
+        Self {
+            stream,
+            // A child: its lock is not shared with the other connections.
+            cut: Box::pin(cut.child_token().cancelled_owned()),
+            awaited: Some(Preface {
+                missing: PREFACE_BYTES,
+                timeout: Box::pin(time::sleep(PREFACE_TIMEOUT)),
+            }),
+            _permit: permit,
+        }
+    }
+
+    fn poll_cut(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.cut.as_mut().poll(context) {
+            Poll::Ready(()) => Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the server has stopped",
+            )),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    fn poll_preface(&mut self, context: &mut Context<'_>, read: usize) -> io::Result<()> {
+        let Some(preface) = &mut self.awaited else {
+            return Ok(());
+        };
+        preface.missing = preface.missing.saturating_sub(read);
+        if preface.missing == 0 {
+            self.awaited = None;
+            return Ok(());
+        }
+        match preface.timeout.as_mut().poll(context) {
+            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client stayed silent")),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_cut(context)?;
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.poll_preface(context, buffer.filled().len() - before)?;
+        polled
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_cut(context)?;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_cut(context)?;
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.stream.connect_info()
+    }
+}

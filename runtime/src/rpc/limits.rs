@@ -1,0 +1,110 @@
+//! What is refused before a handler sees it, and how long a handler may take.
+
+use super::deadline::caller_timeout;
+use crate::config::ServerConfig;
+use http::{HeaderMap, Request, Response};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
+use tonic::{Code, Status, body::Body};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// Overload passes quickly; a caller that spreads its retries from here on finds room.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+/// What an entry counts on top of its name and value (RFC 9113 section 6.5.2).
+const ENTRY_OVERHEAD: usize = 32;
+/// Health is answered under overload too: a busy server that looks dead gets restarted, and its load moves to the rest.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
+/// The limits of a server. Clones share one budget.
+#[derive(Clone)]
+pub(crate) struct Limits {
+    requests: Arc<Semaphore>,
+    max_metadata_bytes: usize,
+    timeout: Duration,
+}
+
+impl Limits {
+    pub(crate) fn new(config: &ServerConfig) -> Self {
+        Self {
+            requests: Arc::new(Semaphore::new(config.max_requests)),
+            max_metadata_bytes: usize::try_from(config.max_metadata_bytes).unwrap_or(usize::MAX),
+            timeout: config.request_timeout,
+        }
+    }
+
+    /// Takes the call in, or says why not.
+    pub(crate) fn admit<B>(&self, request: &Request<B>) -> Result<Admission, Status> {
+        let now = Instant::now();
+        if metadata_bytes(request.headers()) > self.max_metadata_bytes {
+            return Err(Status::resource_exhausted(format!(
+                "metadata exceeds {} bytes",
+                self.max_metadata_bytes
+            )));
+        }
+        let caller_timeout = caller_timeout(request.headers());
+        if caller_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(deadline_exceeded());
+        }
+        let permit = if request.uri().path().starts_with(HEALTH) {
+            None
+        } else {
+            Some(
+                Arc::clone(&self.requests)
+                    .try_acquire_owned()
+                    .map_err(|_| overloaded())?,
+            )
+        };
+        Ok(Admission {
+            deadline: now + caller_timeout.unwrap_or(self.timeout).min(self.timeout),
+            caller_deadline: caller_timeout.and_then(|timeout| now.checked_add(timeout)),
+            _permit: permit,
+        })
+    }
+}
+
+/// A call that was taken in.
+pub(crate) struct Admission {
+    deadline: Instant,
+    caller_deadline: Option<Instant>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Admission {
+    /// When the caller gives up; for a stream, on all of it.
+    pub(crate) fn caller_deadline(&self) -> Option<Instant> {
+        self.caller_deadline
+    }
+
+    /// Runs the handler until it answers or its stream begins, and no longer than the deadline. The call stops to count
+    /// against the limit then: a stream that waits for something to happen costs no work.
+    pub(crate) async fn hold(
+        self,
+        handled: impl Future<Output = Result<Response<Body>, Status>>,
+    ) -> Result<Response<Body>, Status> {
+        timeout_at(self.deadline, handled)
+            .await
+            .unwrap_or_else(|_| Err(deadline_exceeded()))
+    }
+}
+
+pub(crate) fn deadline_exceeded() -> Status {
+    Status::deadline_exceeded("the deadline of the call has passed")
+}
+
+fn overloaded() -> Status {
+    Status::with_error_details(
+        Code::ResourceExhausted,
+        "too many calls at once",
+        ErrorDetails::with_retry_info(Some(RETRY_DELAY)),
+    )
+}
+
+fn metadata_bytes(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + ENTRY_OVERHEAD)
+        .sum()
+}

@@ -1,0 +1,200 @@
+//! A gRPC server with everything that is the same for each of them: health, reflection, limits, observation, shutdown.
+
+use crate::{
+    config::ServerConfig,
+    connection,
+    health::Readiness,
+    rpc::{Limits, Methods, Rpc},
+    shutdown::Shutdown,
+};
+use std::{convert::Infallible, io, time::Duration};
+use tokio::{net::TcpListener, time};
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
+use tower::Service;
+
+/// How often a silent connection is asked whether it is still there, and how long it has to answer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Resets tolerated before a connection is told to go away: those sent by the client before its call was accepted, and
+/// those that its own errors provoked. tonic would turn the second limit off unless told.
+const MAX_PENDING_RESETS: usize = 20;
+const MAX_ERROR_RESETS: usize = 1024;
+/// The most that calls which were cut may still take to disappear.
+const CUT_TIMEOUT: Duration = Duration::from_secs(1);
+const HEALTH: &str = "grpc.health.v1.Health";
+const REFLECTION: [&str; 2] = [
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
+
+/// Why a server could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A file descriptor set that was passed to [`Services`] is broken.
+    #[error("the services cannot be described: {0}")]
+    Descriptors(Box<dyn std::error::Error + Send + Sync>),
+    /// The listener is unusable.
+    #[error("cannot serve on this listener: {0}")]
+    Listener(#[from] io::Error),
+    /// The transport failed, or refused its settings.
+    #[error("cannot serve: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// The gRPC services of a server and the descriptors that reflection shows for them.
+#[derive(Debug, Clone, Default)]
+pub struct Services {
+    routes: Routes,
+    names: Vec<&'static str>,
+    descriptor_sets: Vec<&'static [u8]>,
+}
+
+impl Services {
+    /// No services yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds encoded file descriptor sets. They may describe more than is served: reflection lists only what is.
+    #[must_use]
+    pub fn with_descriptors(mut self, encoded_file_descriptor_set: &'static [u8]) -> Self {
+        self.descriptor_sets.push(encoded_file_descriptor_set);
+        self
+    }
+
+    /// Adds a service as tonic generates it. tonic limits messages per service: set
+    /// [`max_message_bytes`](ServerConfig::max_message_bytes) on it first.
+    #[must_use]
+    pub fn add_service<S>(mut self, service: S) -> Self
+    where
+        S: Service<http::Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: axum::response::IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.names.push(S::NAME);
+        self.routes = self.routes.add_service(service);
+        self
+    }
+
+    /// The names of the services added, as [`Readiness::watch`] wants them.
+    pub fn names(&self) -> &[&'static str] {
+        &self.names
+    }
+}
+
+/// Serves until `shutdown`, and returns when the last call has ended or was cut.
+///
+/// Adds `grpc.health.v1.Health` and reflection (v1, and v1alpha for the clients that know no other), and holds every call
+/// to the limits of `config`. When a shutdown begins, health turns to `NOT_SERVING` at once; after
+/// [`drain`](ServerConfig::drain) no more connections are accepted and the clients of open ones are told to leave; after
+/// [`grace`](ServerConfig::grace), or when the second stage is asked for, what is left is cut.
+///
+/// # Errors
+/// The listener, the descriptors or the TLS settings are unusable.
+pub async fn serve(
+    listener: TcpListener,
+    services: Services,
+    config: ServerConfig,
+    readiness: Readiness,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    let address = listener.local_addr()?;
+    let rpc = assemble(services, &config, &readiness)?;
+    let server = transport(&config)?;
+    let cut = CancellationToken::new();
+    let incoming = Box::pin(connection::accept(listener, config.max_connections, cut.clone()));
+    tracing::info!(%address, tls = config.tls.is_some(), "serving");
+
+    let drained = drain(&config, &readiness, &shutdown);
+    let mut serving = std::pin::pin!(server.serve_with_incoming_shutdown(rpc, incoming, drained));
+    tokio::select! {
+        outcome = &mut serving => outcome?,
+        () = exhausted(&config, &shutdown) => {
+            tracing::warn!("calls in flight are cut");
+            cut.cancel();
+            // A connection that does not even notice is dropped with the process.
+            let _ = time::timeout(CUT_TIMEOUT, serving).await;
+        }
+    }
+    tracing::info!(%address, "stopped serving");
+    Ok(())
+}
+
+/// Waits for the end of the first half of stage 1: everyone had the time to look elsewhere.
+async fn drain(config: &ServerConfig, readiness: &Readiness, shutdown: &Shutdown) {
+    shutdown.draining().await;
+    readiness.withdrawn().await;
+    wait_or_cut(config.drain, shutdown).await;
+    readiness.close().await;
+}
+
+/// Waits for stage 2.
+async fn exhausted(config: &ServerConfig, shutdown: &Shutdown) {
+    shutdown.draining().await;
+    wait_or_cut(config.drain + config.grace, shutdown).await;
+}
+
+async fn wait_or_cut(wait: Duration, shutdown: &Shutdown) {
+    tokio::select! {
+        () = time::sleep(wait) => {}
+        () = shutdown.cut() => {}
+    }
+}
+
+fn transport(config: &ServerConfig) -> Result<Server, ServeError> {
+    let server = Server::builder()
+        .max_concurrent_streams(config.max_streams)
+        // Twice what is allowed, so that what exceeds it a little gets an answer that says so. Far more is refused by
+        // HTTP/2 itself.
+        .http2_max_header_list_size(config.max_metadata_bytes.saturating_mul(2))
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
+        .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS));
+    Ok(match &config.tls {
+        Some(tls) => server.tls_config(tls.clone().into_tonic())?,
+        None => server,
+    })
+}
+
+/// The services with health and reflection beside them, behind what every call passes through.
+fn assemble(services: Services, config: &ServerConfig, readiness: &Readiness) -> Result<Rpc, ServeError> {
+    let Services {
+        routes,
+        mut names,
+        mut descriptor_sets,
+    } = services;
+    names.push(HEALTH);
+    names.extend(REFLECTION);
+    descriptor_sets.push(tonic_health::pb::FILE_DESCRIPTOR_SET);
+
+    let reflection = || {
+        let builder = tonic_reflection::server::Builder::configure();
+        let builder = descriptor_sets.iter().fold(builder, |builder, set| {
+            builder.register_encoded_file_descriptor_set(set)
+        });
+        names
+            .iter()
+            .fold(builder, |builder, name| builder.with_service_name(*name))
+    };
+    let (v1, v1alpha) = (reflection(), reflection());
+    let describe = |error: tonic_reflection::server::Error| ServeError::Descriptors(error.into());
+    let v1 = v1
+        .build_v1()
+        .map_err(describe)?
+        .max_decoding_message_size(config.max_message_bytes);
+    let v1alpha = v1alpha
+        .build_v1alpha()
+        .map_err(describe)?
+        .max_decoding_message_size(config.max_message_bytes);
+    let health = readiness
+        .health_server()
+        .max_decoding_message_size(config.max_message_bytes);
+    let routes = routes.add_service(health).add_service(v1).add_service(v1alpha);
+
+    descriptor_sets.push(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET);
+    descriptor_sets.push(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET);
+    let methods = Methods::new(&names, &descriptor_sets).map_err(|error| ServeError::Descriptors(error.into()))?;
+    Ok(Rpc::new(routes, methods, Limits::new(config)))
+}
