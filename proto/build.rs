@@ -50,7 +50,10 @@ fn messages_with_secrets(descriptors: &FileDescriptorSet) -> Result<BTreeSet<Str
     let mut found: BTreeSet<String> = BTreeSet::new();
     loop {
         let before = found.len();
-        for message in pool.all_messages().filter(|message| message.full_name().starts_with("tokenbind.")) {
+        for message in pool
+            .all_messages()
+            .filter(|message| message.full_name().starts_with("tokenbind."))
+        {
             if message.fields().any(|field| is_secret(&field) || holds(&field, &found)) {
                 found.insert(message.full_name().to_owned());
             }
@@ -63,7 +66,9 @@ fn messages_with_secrets(descriptors: &FileDescriptorSet) -> Result<BTreeSet<Str
 
 fn is_secret(field: &FieldDescriptor) -> bool {
     let options = field.options();
-    options.get_field_by_name("debug_redact").is_some_and(|value| *value == Value::Bool(true))
+    options
+        .get_field_by_name("debug_redact")
+        .is_some_and(|value| *value == Value::Bool(true))
 }
 
 fn holds(field: &FieldDescriptor, found: &BTreeSet<String>) -> bool {

@@ -127,6 +127,10 @@ pub struct ApplicationTag(pub [u8; 8]);
 impl ApplicationTag {
     /// The tag of an application.
     pub fn of(client_id: &str) -> Self {
-        Self(FieldDigest::new("tokenbind application tag 1").field(client_id.as_bytes()).truncated())
+        Self(
+            FieldDigest::new("tokenbind application tag 1")
+                .field(client_id.as_bytes())
+                .truncated(),
+        )
     }
 }

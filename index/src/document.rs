@@ -81,7 +81,13 @@ pub trait DocumentStore: Send + Sync + 'static {
     async fn document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>, IndexError>;
 
     /// Stores a document.
-    async fn put_document(&self, kind: DocumentKind, id: &str, body: Vec<u8>, expect: Expect) -> Result<Put, IndexError>;
+    async fn put_document(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        body: Vec<u8>,
+        expect: Expect,
+    ) -> Result<Put, IndexError>;
 
     /// Deletes a document. Its generation is raised and remembered for `remember_ms`, so that one of the same id that is
     /// made within that time does not revive what was issued under this one.

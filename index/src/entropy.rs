@@ -14,7 +14,10 @@ pub trait Entropy: Send + Sync + 'static {
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for randomness")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the machine for randomness"
+    )]
     fn fill(&self, buffer: &mut [u8]) {
         rand::rng().fill_bytes(buffer);
     }

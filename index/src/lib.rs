@@ -16,8 +16,8 @@ mod error;
 mod locator;
 mod member;
 pub mod memory;
-pub mod redis;
 mod namespace;
+pub mod redis;
 mod secret;
 mod slot;
 mod store;
@@ -34,8 +34,8 @@ pub use namespace::{Namespace, NamespaceError};
 pub use secret::{GeneratedSecret, SecretHash};
 pub use slot::SlotDefinition;
 pub use store::{
-    BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page, Revision,
-    Revoked, Selection, Store,
+    BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page,
+    Revision, Revoked, Selection, Store,
 };
 pub use subject::{Subject, USER_PREFIX};
 pub use token::{OpaqueToken, TokenDigest, TokenReference};

@@ -64,7 +64,11 @@ impl Locator {
         slot.copy_from_slice(&bytes[16..32]);
         nonce.copy_from_slice(&bytes[32..]);
         // A home with a brace would be a hash tag of another shape than the one that was written.
-        (!home.contains(&b'}')).then_some(Self { home: Home(home), slot: Slot(slot), nonce: Nonce(nonce) })
+        (!home.contains(&b'}')).then_some(Self {
+            home: Home(home),
+            slot: Slot(slot),
+            nonce: Nonce(nonce),
+        })
     }
 
     /// The form in a token: base64url without padding, 64 characters.

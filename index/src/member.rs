@@ -25,7 +25,9 @@ impl Member {
     }
 
     pub(crate) fn is_selected(&self, selection: &Selection) -> bool {
-        selection.application.is_none_or(|application| application == self.application)
+        selection
+            .application
+            .is_none_or(|application| application == self.application)
             && selection.binding.is_none_or(|binding| binding == self.binding)
     }
 
@@ -38,6 +40,8 @@ impl Member {
     }
 
     pub(crate) fn slot_in(bytes: &[u8]) -> Option<Slot> {
-        (bytes.len() == Self::BYTES).then(|| bytes.first_chunk().copied().map(Slot)).flatten()
+        (bytes.len() == Self::BYTES)
+            .then(|| bytes.first_chunk().copied().map(Slot))
+            .flatten()
     }
 }

@@ -72,7 +72,7 @@ pub enum Issued {
     /// The live token of the slot stays.
     Kept {
         /// Its record.
-        record: TokenRecord,
+        record: Box<TokenRecord>,
         /// How long it still lives, in milliseconds; at least [`LEAST_REUSE_MS`].
         remaining_ms: u64,
     },
@@ -163,9 +163,14 @@ impl<T: BindingIndex + DocumentStore> Store for T {}
 impl Cursor {
     /// The cursor behind a page that began at `from` and whose entries end at `ends`, ascending.
     pub(crate) fn after(from: Self, ends: impl DoubleEndedIterator<Item = u64> + Clone) -> Self {
-        let Some(last) = ends.clone().next_back() else { return from };
+        let Some(last) = ends.clone().next_back() else {
+            return from;
+        };
         let same = u64::try_from(ends.rev().take_while(|end| *end == last).count()).unwrap_or(u64::MAX);
         let before = if last == from.expires_ms { from.listed } else { 0 };
-        Self { expires_ms: last, listed: before + same }
+        Self {
+            expires_ms: last,
+            listed: before + same,
+        }
     }
 }

@@ -54,6 +54,11 @@ impl Subject {
             Self::User(username) => ("user", username),
             Self::Application(client_id) => ("application", client_id),
         };
-        Home::new(FieldDigest::new("tokenbind home 1").field(kind.as_bytes()).field(name.as_bytes()).truncated())
+        Home::new(
+            FieldDigest::new("tokenbind home 1")
+                .field(kind.as_bytes())
+                .field(name.as_bytes())
+                .truncated(),
+        )
     }
 }

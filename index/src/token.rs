@@ -63,7 +63,10 @@ impl OpaqueToken {
             return None;
         }
         let locator = Locator::from_bytes(signed.first_chunk()?)?;
-        Some(Self { locator, secret: *signed.last_chunk()? })
+        Some(Self {
+            locator,
+            secret: *signed.last_chunk()?,
+        })
     }
 }
 
@@ -89,7 +92,11 @@ impl TokenReference {
         } else {
             (TokenFormat::Jwt, jwt_locator(token)?)
         };
-        Some(Self { format, locator, digest: TokenDigest::of(token) })
+        Some(Self {
+            format,
+            locator,
+            digest: TokenDigest::of(token),
+        })
     }
 }
 

@@ -16,7 +16,7 @@ pub mod v1 {
 pub mod index {
     /// Version 1.
     pub mod v1 {
-        #![expect(missing_docs, clippy::pedantic, reason = "generated")]
+        #![expect(missing_docs, reason = "generated")]
         tonic::include_proto!("tokenbind.index.v1");
     }
 }

@@ -31,7 +31,13 @@ impl DocumentStore for MemoryIndex {
         Ok(self.lock().documents.stored.get(&(kind, id.to_owned())).cloned())
     }
 
-    async fn put_document(&self, kind: DocumentKind, id: &str, body: Vec<u8>, expect: Expect) -> Result<Put, IndexError> {
+    async fn put_document(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        body: Vec<u8>,
+        expect: Expect,
+    ) -> Result<Put, IndexError> {
         let now_ms = self.clock.now_us() / 1_000;
         let mut state = self.lock();
         let key = (kind, id.to_owned());
@@ -44,7 +50,14 @@ impl DocumentStore for MemoryIndex {
         let generation = stored.map(|document| document.generation).or(deleted).unwrap_or(1);
         let version = self.write_at(&mut state);
         state.documents.deleted.remove(&key);
-        state.documents.stored.insert(key, Document { body, version, generation });
+        state.documents.stored.insert(
+            key,
+            Document {
+                body,
+                version,
+                generation,
+            },
+        );
         Ok(Put::Stored { version, generation })
     }
 
@@ -58,7 +71,9 @@ impl DocumentStore for MemoryIndex {
         let now_ms = self.clock.now_us() / 1_000;
         let mut state = self.lock();
         let key = (kind, id.to_owned());
-        let Some(stored) = state.documents.stored.get(&key) else { return Ok(Delete::Absent) };
+        let Some(stored) = state.documents.stored.get(&key) else {
+            return Ok(Delete::Absent);
+        };
         if !is_expected(Some(stored), expect) {
             return Ok(Delete::Conflict);
         }
@@ -75,9 +90,18 @@ impl DocumentStore for MemoryIndex {
         limit: usize,
     ) -> Result<Vec<(String, Document)>, IndexError> {
         let state = self.lock();
-        let from = after.map_or(Bound::Included((kind, String::new())), |id| Bound::Excluded((kind, id.to_owned())));
-        let of_kind = state.documents.stored.range((from, Bound::Unbounded)).take_while(|((found, _), _)| *found == kind);
-        Ok(of_kind.take(limit).map(|((_, id), document)| (id.clone(), document.clone())).collect())
+        let from = after.map_or(Bound::Included((kind, String::new())), |id| {
+            Bound::Excluded((kind, id.to_owned()))
+        });
+        let of_kind = state
+            .documents
+            .stored
+            .range((from, Bound::Unbounded))
+            .take_while(|((found, _), _)| *found == kind);
+        Ok(of_kind
+            .take(limit)
+            .map(|((_, id), document)| (id.clone(), document.clone()))
+            .collect())
     }
 
     async fn raise_generation(

@@ -28,7 +28,10 @@ struct State {
 impl MemoryIndex {
     /// An empty index whose records live by `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Arc::default() }
+        Self {
+            clock,
+            state: Arc::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

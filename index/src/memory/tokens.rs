@@ -10,8 +10,8 @@ use crate::error::IndexError;
 use crate::locator::{Home, Locator, Slot};
 use crate::member::Member;
 use crate::store::{
-    BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page, Revision,
-    Revoked, Selection,
+    BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page,
+    Revision, Revoked, Selection,
 };
 
 #[derive(Default)]
@@ -39,7 +39,9 @@ impl Tokens {
     }
 
     fn remove(&mut self, home: Home, slot: Slot) -> bool {
-        let Some(entry) = self.live.remove(&(home, slot)) else { return false };
+        let Some(entry) = self.live.remove(&(home, slot)) else {
+            return false;
+        };
         if let Some(member) = self.ends.remove(&(entry.expires_ms, home, slot))
             && let Some(list) = self.lists.get_mut(&home)
         {
@@ -60,7 +62,10 @@ impl Tokens {
     }
 
     fn members(&self, home: Home) -> Vec<Member> {
-        self.lists.get(&home).map(|list| list.iter().map(|(_, member)| *member).collect()).unwrap_or_default()
+        self.lists
+            .get(&home)
+            .map(|list| list.iter().map(|(_, member)| *member).collect())
+            .unwrap_or_default()
     }
 
     /// Makes room for a further binding; `false` when there is none.
@@ -70,7 +75,9 @@ impl Tokens {
             let other = member.application == wanted.application
                 && member.binding != wanted.binding
                 && member.binding != crate::BindingTag::UNBOUND;
-            let Some(entry) = self.live.get(&(home, member.slot)).filter(|_| other) else { continue };
+            let Some(entry) = self.live.get(&(home, member.slot)).filter(|_| other) else {
+                continue;
+            };
             if entry.record.generation == generation {
                 let last = last_issued.entry(member.binding).or_default();
                 *last = (*last).max(entry.record.revision);
@@ -84,14 +91,20 @@ impl Tokens {
         let mut oldest_first: Vec<_> = last_issued.into_iter().map(|(binding, last)| (last, binding)).collect();
         oldest_first.sort_unstable();
         for (_, binding) in oldest_first.into_iter().take(excess) {
-            let selection = Selection { application: Some(wanted.application), binding: Some(binding) };
+            let selection = Selection {
+                application: Some(wanted.application),
+                binding: Some(binding),
+            };
             self.remove_selected(home, &selection);
         }
         true
     }
 
     fn remove_selected(&mut self, home: Home, selection: &Selection) -> u64 {
-        let selected = self.members(home).into_iter().filter(|member| member.is_selected(selection));
+        let selected = self
+            .members(home)
+            .into_iter()
+            .filter(|member| member.is_selected(selection));
         selected.map(|member| u64::from(self.remove(home, member.slot))).sum()
     }
 }
@@ -110,7 +123,13 @@ impl MemoryIndex {
 impl BindingIndex for MemoryIndex {
     async fn issue(&self, issue: Issue) -> Result<Issued, IndexError> {
         let (mut state, now_ms) = self.current();
-        let Issue { home, slot, mut record, policy, limit } = issue;
+        let Issue {
+            home,
+            slot,
+            mut record,
+            policy,
+            limit,
+        } = issue;
         let old = state.tokens.live.get(&(home, slot));
         if old.is_some_and(|old| old.record.generation > record.generation) {
             return Ok(Issued::GenerationBehind);
@@ -119,7 +138,10 @@ impl BindingIndex for MemoryIndex {
         if let (Some(live), IssuePolicy::Keep { except }) = (live, policy) {
             let remaining_ms = live.expires_ms.saturating_sub(now_ms);
             if except != Some(live.record.revision) && remaining_ms >= LEAST_REUSE_MS {
-                return Ok(Issued::Kept { record: live.record.clone(), remaining_ms });
+                return Ok(Issued::Kept {
+                    record: Box::new(live.record.clone()),
+                    remaining_ms,
+                });
             }
         }
         let superseded = live.is_some();
@@ -138,35 +160,61 @@ impl BindingIndex for MemoryIndex {
 
     async fn read(&self, locator: &Locator) -> Result<Option<TokenRecord>, IndexError> {
         let (state, _) = self.current();
-        Ok(state.tokens.live.get(&(locator.home, locator.slot)).map(|entry| entry.record.clone()))
+        Ok(state
+            .tokens
+            .live
+            .get(&(locator.home, locator.slot))
+            .map(|entry| entry.record.clone()))
     }
 
     async fn revoke_token(&self, home: Home, slot: Slot, record: &TokenRecord) -> Result<Revoked, IndexError> {
         let (mut state, _) = self.current();
-        let same = state.tokens.live.get(&(home, slot)).is_some_and(|entry| entry.record.digest == record.digest);
+        let same = state
+            .tokens
+            .live
+            .get(&(home, slot))
+            .is_some_and(|entry| entry.record.digest == record.digest);
         let count = u64::from(same && state.tokens.remove(home, slot));
-        Ok(Revoked { revision: self.write_at(&mut state), count })
+        Ok(Revoked {
+            revision: self.write_at(&mut state),
+            count,
+        })
     }
 
     async fn revoke_subject(&self, home: Home, selection: Selection) -> Result<Revoked, IndexError> {
         let (mut state, _) = self.current();
         let count = state.tokens.remove_selected(home, &selection);
-        Ok(Revoked { revision: self.write_at(&mut state), count })
+        Ok(Revoked {
+            revision: self.write_at(&mut state),
+            count,
+        })
     }
 
     async fn list(&self, home: Home, after: Option<Cursor>, limit: usize) -> Result<Page, IndexError> {
-        let (state, _) = self.current();
-        let from = after.unwrap_or(Cursor { expires_ms: 0, listed: 0 });
+        let (state, now_ms) = self.current();
+        // What was listed of a time that is over has been dropped since: there is nothing to skip.
+        let from = after.filter(|after| after.expires_ms > now_ms).unwrap_or(Cursor {
+            expires_ms: 0,
+            listed: 0,
+        });
         let entries: Vec<_> = state.tokens.lists.get(&home).into_iter().flatten().copied().collect();
         let start = entries.partition_point(|(expires_ms, _)| *expires_ms < from.expires_ms);
-        let start = start.saturating_add(usize::try_from(from.listed).unwrap_or(usize::MAX)).min(entries.len());
+        let start = start
+            .saturating_add(usize::try_from(from.listed).unwrap_or(usize::MAX))
+            .min(entries.len());
         let end = start.saturating_add(limit).min(entries.len());
         let tokens = entries[start..end].iter().filter_map(|(_, member)| {
             let entry = state.tokens.live.get(&(home, member.slot))?;
-            Some(ListedToken { slot: member.slot, record: entry.record.clone() })
+            Some(ListedToken {
+                slot: member.slot,
+                record: entry.record.clone(),
+            })
         });
         let next = (end < entries.len()).then(|| Cursor::after(from, entries[start..end].iter().map(|(end, _)| *end)));
-        Ok(Page { tokens: tokens.collect(), next })
+        Ok(Page {
+            tokens: tokens.collect(),
+            next,
+        })
     }
 
     async fn ping(&self) -> Result<Revision, IndexError> {

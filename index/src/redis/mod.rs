@@ -1,1 +1,55 @@
-//! The Redis store.
+//! The index in Redis (from 7.0 on) or Valkey.
+//!
+//! Each operation is one script or one command on one multiplexed connection; see `keys` and `scripts` for what is stored.
+//! A lost connection is made again in the background. While Redis is away, each operation fails with
+//! [`IndexError::Unavailable`] within the time-out; none is tried again here, because the caller alone knows whether a
+//! second write is right.
+
+mod connect;
+mod documents;
+mod keys;
+mod scripts;
+mod tokens;
+
+use std::sync::Arc;
+
+use ::redis::aio::ConnectionManager;
+use ::redis::{ErrorKind, RedisError, ServerErrorKind};
+pub use connect::{ConnectError, RedisOptions};
+
+use crate::error::IndexError;
+use keys::Keys;
+use scripts::Scripts;
+
+/// An index in Redis. Clones share the connection.
+#[derive(Clone)]
+pub struct RedisIndex {
+    connection: ConnectionManager,
+    keys: Keys,
+    scripts: Arc<Scripts>,
+}
+
+impl std::fmt::Debug for RedisIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RedisIndex")
+    }
+}
+
+/// What an error of Redis means for the caller.
+fn index_error(error: &RedisError) -> IndexError {
+    let text = error.to_string();
+    if error.code() == Some("OOM") || text.contains("OOM ") {
+        return IndexError::Full(text);
+    }
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::CrossSlot)
+        | ErrorKind::AuthenticationFailed
+        | ErrorKind::InvalidClientConfig => IndexError::Misconfigured(text),
+        ErrorKind::UnexpectedReturnType => IndexError::Corrupt(text),
+        _ => IndexError::Unavailable(text),
+    }
+}
+
+fn corrupt(what: &str) -> IndexError {
+    IndexError::Corrupt(what.to_owned())
+}

@@ -1,0 +1,145 @@
+//! Connecting, and refusing a Redis that cannot keep the index's promises.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, IntoConnectionInfo as _};
+use secrecy::{ExposeSecret as _, SecretString};
+use thiserror::Error;
+
+use super::RedisIndex;
+use super::keys::Keys;
+use super::scripts::Scripts;
+use crate::namespace::Namespace;
+
+/// How to reach the index.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// `redis://[user[:password]@]host[:port][/database]`; may hold a password.
+    pub url: SecretString,
+    /// What the keys begin with.
+    pub namespace: Namespace,
+    /// How long an operation may wait for its answer.
+    pub response_timeout: Duration,
+    /// How long a connection may take to be made.
+    pub connection_timeout: Duration,
+}
+
+impl RedisOptions {
+    /// The usual time-outs: 1 second for an answer, 1 second for a connection.
+    pub fn new(url: SecretString, namespace: Namespace) -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            url,
+            namespace,
+            response_timeout: second,
+            connection_timeout: second,
+        }
+    }
+}
+
+/// Why the index cannot be used. The texts name no password.
+#[derive(Clone, Debug, Error)]
+pub enum ConnectError {
+    /// The URL is not one of Redis.
+    #[error("the Redis URL is not valid: {0}; write redis://[user[:password]@]host[:port][/database]")]
+    Url(String),
+    /// Redis does not answer, or refuses the credentials.
+    #[error("cannot connect to Redis: {0}")]
+    Unreachable(String),
+    /// Redis is older than 7.0.
+    #[error("Redis {0} is too old: tokenbind needs 7.0 or later, or Valkey")]
+    TooOld(String),
+    /// Redis would drop live tokens when it is full.
+    #[error(
+        "Redis evicts keys when it is full (maxmemory-policy {0}), so live tokens could vanish; \
+         set `maxmemory-policy noeviction`"
+    )]
+    Evicts(String),
+}
+
+impl RedisIndex {
+    /// Connects and checks what it finds.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(options: &RedisOptions) -> Result<Self, ConnectError> {
+        let mut connection = manager(options).await?;
+        let info: String = redis::cmd("INFO")
+            .query_async(&mut connection)
+            .await
+            .map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+        check(&info)?;
+        let index = Self {
+            connection,
+            keys: Keys::new(options.namespace.clone()),
+            scripts: Arc::new(Scripts::new()),
+        };
+        // Loaded before the first request, so that none pays for it; a restarted Redis gets them again when it misses them.
+        for script in index.scripts.all() {
+            let loaded = script.load_async(&mut index.connection.clone()).await;
+            loaded.map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+        }
+        Ok(index)
+    }
+}
+
+async fn manager(options: &RedisOptions) -> Result<ConnectionManager, ConnectError> {
+    let url = |error: redis::RedisError| ConnectError::Url(error.to_string());
+    let info = options.url.expose_secret().into_connection_info().map_err(url)?;
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    let client = Client::open(info.set_tcp_settings(tcp)).map_err(url)?;
+    let config = ConnectionManagerConfig::new()
+        .set_response_timeout(Some(options.response_timeout))
+        .set_connection_timeout(Some(options.connection_timeout))
+        // Every operation waits for a connection that is being made: a long row of retries would hold all of them. The
+        // next operation starts the next try.
+        .set_number_of_retries(0);
+    ConnectionManager::new_with_config(client, config)
+        .await
+        .map_err(|error| ConnectError::Unreachable(error.to_string()))
+}
+
+fn check(info: &str) -> Result<(), ConnectError> {
+    let field = |name: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_default().trim()
+    };
+    let version = field("redis_version");
+    let major: u32 = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok())
+        .unwrap_or(0);
+    if major < 7 {
+        return Err(ConnectError::TooOld(version.to_owned()));
+    }
+    match field("maxmemory_policy") {
+        "noeviction" | "" => Ok(()),
+        policy => Err(ConnectError::Evicts(policy.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_or_evicting_redis_is_refused() {
+        let info = |version: &str, policy: &str| {
+            format!("# Server\r\nredis_version:{version}\r\nmaxmemory_policy:{policy}\r\n")
+        };
+        assert!(check(&info("7.0.15", "noeviction")).is_ok());
+        assert!(matches!(
+            check(&info("6.2.1", "noeviction")),
+            Err(ConnectError::TooOld(_))
+        ));
+        for policy in ["allkeys-lru", "volatile-ttl", "volatile-lru", "allkeys-random"] {
+            assert!(
+                matches!(check(&info("7.4.0", policy)), Err(ConnectError::Evicts(_))),
+                "{policy}"
+            );
+        }
+    }
+}

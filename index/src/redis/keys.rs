@@ -1,0 +1,73 @@
+//! Every key, in one place.
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `<namespace>:t{<home>}<slot>` | string, expires | the record of the slot's live token |
+//! | `<namespace>:s{<home>}` | sorted set, expires | the subject's list: members by end of life in milliseconds |
+//! | `<namespace>:{<kind>}<digest>` | hash | a document: `d` body, `v` version, `g` generation |
+//! | `<namespace>:{<kind>}` | sorted set | the ids of the documents of a kind |
+//!
+//! What stands in braces is the hash tag of Redis Cluster: all keys of a subject, and all documents of a kind, live on one
+//! node, so every script is atomic there too. Homes, slots and digests are raw bytes (the smallest form), and user data is
+//! never part of a key but as a digest: no id can make a key of one kind look like another.
+
+use crate::digest::FieldDigest;
+use crate::document::DocumentKind;
+use crate::locator::{Home, Slot};
+use crate::namespace::Namespace;
+
+/// Builds the keys of one namespace.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    namespace: Namespace,
+}
+
+impl Keys {
+    pub(super) fn new(namespace: Namespace) -> Self {
+        Self { namespace }
+    }
+
+    /// What the records of a subject begin with; the scripts append the slot.
+    pub(super) fn record_prefix(&self, home: Home) -> Vec<u8> {
+        self.tagged(b":t{", home.as_bytes(), 16)
+    }
+
+    pub(super) fn record(&self, home: Home, slot: Slot) -> Vec<u8> {
+        let mut key = self.record_prefix(home);
+        key.extend_from_slice(&slot.0);
+        key
+    }
+
+    pub(super) fn list(&self, home: Home) -> Vec<u8> {
+        self.tagged(b":s{", home.as_bytes(), 0)
+    }
+
+    pub(super) fn document(&self, kind: DocumentKind, id: &str) -> Vec<u8> {
+        let digest: [u8; 16] = FieldDigest::new("tokenbind document 1")
+            .field(id.as_bytes())
+            .truncated();
+        let mut key = self.documents(kind);
+        key.extend_from_slice(&digest);
+        key
+    }
+
+    pub(super) fn documents(&self, kind: DocumentKind) -> Vec<u8> {
+        let tag: &[u8] = match kind {
+            DocumentKind::Application => b"application",
+            DocumentKind::User => b"user",
+            DocumentKind::Resource => b"resource",
+            DocumentKind::SigningKey => b"key",
+        };
+        self.tagged(b":{", tag, 16)
+    }
+
+    fn tagged(&self, opening: &[u8], tag: &[u8], room: usize) -> Vec<u8> {
+        let namespace = self.namespace.as_str().as_bytes();
+        let mut key = Vec::with_capacity(namespace.len() + opening.len() + tag.len() + 1 + room);
+        key.extend_from_slice(namespace);
+        key.extend_from_slice(opening);
+        key.extend_from_slice(tag);
+        key.push(b'}');
+        key
+    }
+}

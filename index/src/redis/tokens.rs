@@ -1,0 +1,188 @@
+//! The live tokens in Redis.
+
+use async_trait::async_trait;
+use prost::Message as _;
+use tokenbind_proto::index::v1::TokenRecord;
+
+use super::{RedisIndex, corrupt, index_error};
+use crate::error::IndexError;
+use crate::locator::{Home, Locator, Slot};
+use crate::member::Member;
+use crate::store::{
+    BindingIndex, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page, Revision, Revoked,
+    Selection,
+};
+
+/// How many members of a list one step of a revocation looks at: about 5 ms of Redis's time.
+const REVOKE_STEP: usize = 5_000;
+
+#[async_trait]
+impl BindingIndex for RedisIndex {
+    async fn issue(&self, issue: Issue) -> Result<Issued, IndexError> {
+        let Issue {
+            home,
+            slot,
+            mut record,
+            policy,
+            limit,
+        } = issue;
+        // The script puts the revision before the rest of the record; prost leaves out a zero.
+        record.revision = 0;
+        let (policy, except) = match policy {
+            IssuePolicy::Replace => ("replace", None),
+            IssuePolicy::Keep { except } => ("keep", except),
+        };
+        let except = except.map(u64::to_le_bytes);
+        let over = limit.map_or("", |limit| match limit.over {
+            OverLimit::Reject => "reject",
+            OverLimit::EvictOldest => "evict",
+        });
+        let answer: Vec<redis::Value> = self
+            .scripts
+            .issue
+            .key(self.keys.record(home, slot))
+            .key(self.keys.list(home))
+            .arg(policy)
+            .arg(record.encode_to_vec())
+            .arg(record.lifetime_ms)
+            .arg(&Member::of(slot, &record).to_bytes())
+            .arg(except.as_ref().map_or(&[][..], |revision| revision.as_slice()))
+            .arg(LEAST_REUSE_MS)
+            .arg(limit.map_or(0, |limit| limit.max))
+            .arg(over)
+            .arg(self.keys.record_prefix(home))
+            .invoke_async(&mut self.connection.clone())
+            .await
+            .map_err(|error| index_error(&error))?;
+        issued(answer)
+    }
+
+    async fn read(&self, locator: &Locator) -> Result<Option<TokenRecord>, IndexError> {
+        let record: Option<Vec<u8>> = redis::cmd("GET")
+            .arg(self.keys.record(locator.home, locator.slot))
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(|error| index_error(&error))?;
+        record.as_deref().map(decode).transpose()
+    }
+
+    async fn revoke_token(&self, home: Home, slot: Slot, record: &TokenRecord) -> Result<Revoked, IndexError> {
+        let (revision, count) = self
+            .scripts
+            .revoke_token
+            .key(self.keys.record(home, slot))
+            .key(self.keys.list(home))
+            .arg(record.digest.as_slice())
+            .arg(&Member::of(slot, record).to_bytes())
+            .invoke_async(&mut self.connection.clone())
+            .await
+            .map_err(|error| index_error(&error))?;
+        Ok(Revoked { revision, count })
+    }
+
+    async fn revoke_subject(&self, home: Home, selection: Selection) -> Result<Revoked, IndexError> {
+        let application = selection.application.map(|tag| tag.0);
+        let binding = selection.binding.map(|tag| tag.0);
+        let mut from = "-inf".to_owned();
+        let mut total = 0;
+        loop {
+            let (revision, count, next): (Revision, u64, String) = self
+                .scripts
+                .revoke_subject
+                .key(self.keys.list(home))
+                .arg(self.keys.record_prefix(home))
+                .arg(application.as_ref().map_or(&[][..], |tag| tag.as_slice()))
+                .arg(binding.as_ref().map_or(&[][..], |tag| tag.as_slice()))
+                .arg(&from)
+                .arg(REVOKE_STEP)
+                .invoke_async(&mut self.connection.clone())
+                .await
+                .map_err(|error| index_error(&error))?;
+            total += count;
+            if next.is_empty() {
+                return Ok(Revoked { revision, count: total });
+            }
+            from = next;
+        }
+    }
+
+    async fn list(&self, home: Home, after: Option<Cursor>, limit: usize) -> Result<Page, IndexError> {
+        let from = after.unwrap_or(Cursor {
+            expires_ms: 0,
+            listed: 0,
+        });
+        let answer: Vec<redis::Value> = self
+            .scripts
+            .list
+            .key(self.keys.list(home))
+            .arg(self.keys.record_prefix(home))
+            .arg(from.expires_ms)
+            .arg(from.listed)
+            .arg(limit)
+            .invoke_async(&mut self.connection.clone())
+            .await
+            .map_err(|error| index_error(&error))?;
+        page(from, answer)
+    }
+
+    async fn ping(&self) -> Result<Revision, IndexError> {
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME")
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(|error| index_error(&error))?;
+        Ok(seconds * 1_000_000 + micros)
+    }
+}
+
+fn decode(record: &[u8]) -> Result<TokenRecord, IndexError> {
+    TokenRecord::decode(record).map_err(|error| corrupt(&format!("a token record: {error}")))
+}
+
+fn value<T: redis::FromRedisValue>(answer: &mut impl Iterator<Item = redis::Value>) -> Result<T, IndexError> {
+    let value = answer.next().ok_or_else(|| corrupt("a script answered too little"))?;
+    redis::from_redis_value(value).map_err(|error| corrupt(&format!("a script's answer: {error}")))
+}
+
+fn issued(answer: Vec<redis::Value>) -> Result<Issued, IndexError> {
+    let mut answer = answer.into_iter();
+    let outcome: String = value(&mut answer)?;
+    match outcome.as_str() {
+        "new" => Ok(Issued::New {
+            revision: value(&mut answer)?,
+            superseded: value::<u8>(&mut answer)? == 1,
+        }),
+        "kept" => {
+            let record: Vec<u8> = value(&mut answer)?;
+            Ok(Issued::Kept {
+                record: Box::new(decode(&record)?),
+                remaining_ms: value(&mut answer)?,
+            })
+        }
+        "limit" => Ok(Issued::LimitReached),
+        "behind" => Ok(Issued::GenerationBehind),
+        _ => Err(corrupt("a script answered an unknown outcome")),
+    }
+}
+
+fn page(from: Cursor, answer: Vec<redis::Value>) -> Result<Page, IndexError> {
+    let mut answer = answer.into_iter();
+    let more: u8 = value(&mut answer)?;
+    let (mut tokens, mut ends) = (Vec::new(), Vec::new());
+    while answer.len() > 0 {
+        let member: Vec<u8> = value(&mut answer)?;
+        ends.push(value::<u64>(&mut answer)?);
+        let record: Vec<u8> = value(&mut answer)?;
+        // A token that was revoked by itself, or that the store lost, is not live.
+        if !record.is_empty() {
+            let slot = Member::slot_in(&member).ok_or_else(|| corrupt("a member of a subject's list"))?;
+            tokens.push(ListedToken {
+                slot,
+                record: decode(&record)?,
+            });
+        }
+    }
+    Ok(Page {
+        tokens,
+        next: (more == 1).then(|| Cursor::after(from, ends.into_iter())),
+    })
+}
