@@ -1,1 +1,21 @@
-//! tokenbind issuer.
+//! The issuer: authenticates applications, issues tokens into their slots and revokes them.
+//!
+//! Data flows one way: [`run`] → [`transport`] → a use case (a module here) → `tokenbind_index`. A use case knows neither
+//! tonic nor Redis; what it answers is a domain type or an [`IssuerError`].
+
+pub mod admin_access;
+pub mod application;
+pub mod client;
+pub mod context;
+pub mod declared;
+pub mod error;
+pub mod grant;
+mod key_files;
+pub mod opaque;
+pub mod password;
+pub mod signing;
+pub mod transport;
+
+pub use context::Issuer;
+pub use error::IssuerError;
+pub use key_files::KeyFileError;

@@ -1,0 +1,114 @@
+//! An application as the use cases see it: its record with every default applied.
+
+use std::collections::BTreeSet;
+
+use prost::Message as _;
+use tokenbind_index::{BindingLimit, Document, DocumentKind, DocumentStore, Generation, OverLimit};
+use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest};
+use tokenbind_proto::v1::{BindingLimitPolicy, BindingType, ClaimMapping, GrantType, TokenFormat};
+
+use crate::error::IssuerError;
+
+/// The lifetime of an access token where the application does not say, in seconds.
+pub const DEFAULT_LIFETIME_SECONDS: u32 = 3_600;
+/// The longest lifetime of an access token, in seconds.
+pub const MAX_LIFETIME_SECONDS: u32 = 86_400;
+/// How long something must be remembered that tokens depend on, after the last of them was issued: the longest lifetime and
+/// an hour for clocks that differ and writes that were late. Seconds.
+pub const OUTLIVES_TOKENS_SECONDS: u32 = MAX_LIFETIME_SECONDS + 3_600;
+
+/// An application: what it may have, and what its tokens are like.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// Its name.
+    pub client_id: String,
+    /// What is issued to it now is of this generation (R4).
+    pub generation: Generation,
+    /// What its tokens look like.
+    pub format: TokenFormat,
+    /// What they are bound to.
+    pub binding_type: BindingType,
+    /// A request without a binding is refused.
+    pub require_binding: bool,
+    /// The grants it may use.
+    pub grants: Vec<GrantType>,
+    /// What it may be granted.
+    pub scopes: BTreeSet<String>,
+    /// What it is granted when it does not ask.
+    pub default_scopes: BTreeSet<String>,
+    /// Who may accept its tokens.
+    pub audiences: BTreeSet<String>,
+    /// Who does when it does not ask.
+    pub default_audiences: BTreeSet<String>,
+    /// How long its tokens live.
+    pub lifetime_seconds: u32,
+    /// How many live bindings a subject may have.
+    pub limit: Option<BindingLimit>,
+    /// Claims beside the standard ones.
+    pub claims: Vec<ClaimMapping>,
+    /// Nothing is issued to it, and what was is refused.
+    pub disabled: bool,
+    pub(crate) secrets: Vec<SecretDigest>,
+}
+
+impl Application {
+    /// Reads an application from the store; `None` where there is none.
+    pub async fn load(store: &dyn DocumentStore, client_id: &str) -> Result<Option<Self>, IssuerError> {
+        let document = store.document(DocumentKind::Application, client_id).await?;
+        document.map(|document| Self::decode(&document)).transpose()
+    }
+
+    /// Resolves a stored record.
+    pub fn decode(document: &Document) -> Result<Self, IssuerError> {
+        let record = ApplicationRecord::decode(document.body.as_slice())
+            .map_err(|error| IssuerError::Internal(format!("an application's record cannot be read: {error}")))?;
+        let declared = record
+            .application
+            .ok_or_else(|| IssuerError::Internal("an application's record says nothing".to_owned()))?;
+        let format = declared.token_format();
+        let binding_type = match declared.binding_type() {
+            BindingType::Unspecified => BindingType::None,
+            stated => stated,
+        };
+        let limit = binding_limit(declared.max_bindings_per_subject, declared.binding_limit_policy());
+        let grants = declared.grants().collect();
+        let scopes: BTreeSet<String> = declared.scopes.into_iter().collect();
+        let audiences: BTreeSet<String> = declared.audiences.into_iter().collect();
+        Ok(Self {
+            generation: document.generation,
+            format,
+            binding_type,
+            require_binding: declared.require_binding,
+            grants,
+            default_scopes: or_all(declared.default_scopes, &scopes),
+            scopes,
+            default_audiences: or_all(declared.default_audiences, &audiences),
+            audiences,
+            lifetime_seconds: match declared.access_token_lifetime_seconds {
+                0 => DEFAULT_LIFETIME_SECONDS,
+                stated => stated.min(MAX_LIFETIME_SECONDS),
+            },
+            limit,
+            claims: declared.claims,
+            disabled: declared.disabled,
+            client_id: declared.client_id,
+            secrets: record.secrets,
+        })
+    }
+}
+
+fn or_all(defaults: Vec<String>, all: &BTreeSet<String>) -> BTreeSet<String> {
+    if defaults.is_empty() {
+        all.clone()
+    } else {
+        defaults.into_iter().collect()
+    }
+}
+
+fn binding_limit(max: u32, policy: BindingLimitPolicy) -> Option<BindingLimit> {
+    let over = match policy {
+        BindingLimitPolicy::EvictOldest => OverLimit::EvictOldest,
+        BindingLimitPolicy::Reject | BindingLimitPolicy::Unspecified => OverLimit::Reject,
+    };
+    (max > 0).then_some(BindingLimit { max, over })
+}

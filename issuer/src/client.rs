@@ -1,0 +1,50 @@
+//! Proves who an application is (RFC 6749, section 2.3.1).
+
+use std::hint::black_box;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokenbind_index::SecretHash;
+use tokenbind_proto::index::v1::SecretDigest;
+
+use crate::application::Application;
+use crate::context::Issuer;
+use crate::error::IssuerError;
+
+/// What is compared where there is no application or no live secret: as much work, and no secret has this digest.
+const NOBODYS_DIGEST: [u8; 32] = [0; 32];
+
+/// The credentials that an application presented, once, in one way.
+#[derive(Clone, Debug)]
+pub struct PresentedClient {
+    /// Who it says it is.
+    pub client_id: String,
+    /// The proof.
+    pub secret: SecretString,
+}
+
+/// The application, if the credentials are good.
+///
+/// # Errors
+/// [`IssuerError::InvalidClient`], the same whatever was wrong (A17), or that of the store.
+pub async fn authenticate(issuer: &Issuer, presented: Option<&PresentedClient>) -> Result<Application, IssuerError> {
+    let presented = presented.ok_or(IssuerError::InvalidClient)?;
+    let application = Application::load(issuer.store.as_ref(), &presented.client_id).await?;
+    let secrets = application.as_ref().map_or(&[][..], |application| &application.secrets);
+    let proven = proves(&presented.secret, secrets, issuer.clock.now_seconds());
+    application
+        .filter(|application| proven && !application.disabled)
+        .ok_or(IssuerError::InvalidClient)
+}
+
+/// Compares with every secret, live or not, so that the time tells nothing of which of them matched.
+fn proves(presented: &SecretString, secrets: &[SecretDigest], now: u64) -> bool {
+    let presented = SecretHash::of(presented.expose_secret());
+    // The result is thrown away: nobody has this digest, so nothing may prove that somebody does.
+    black_box(presented.matches(&NOBODYS_DIGEST));
+    let mut proven = false;
+    for secret in secrets {
+        let live = secret.expires_at == 0 || u64::try_from(secret.expires_at).is_ok_and(|end| end > now);
+        proven |= presented.matches(&secret.sha256) & live;
+    }
+    proven
+}

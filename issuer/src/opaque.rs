@@ -1,0 +1,177 @@
+//! Derives the secret part of opaque tokens, so that a live one can be answered again although nobody stores it (S5, S18).
+
+use std::fmt;
+use std::path::Path;
+
+use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key};
+use base64::Engine as _;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use tokenbind_index::{Entropy, Locator, OpaqueToken};
+use zeroize::Zeroizing;
+
+use crate::key_files::{self, KeyFileError};
+
+/// The shortest key, in bytes: that of the hash.
+const LEAST_KEY_BYTES: usize = 32;
+/// The longest name of a key, in bytes: each record holds one.
+const MAX_ID_BYTES: usize = 64;
+/// What else the keys may ever be used for must not give the same bytes.
+const DOMAIN: &[u8] = b"tokenbind opaque token 1\0";
+
+/// The keys that opaque tokens are derived with: one for new tokens, and those that live tokens were derived with.
+pub struct OpaqueKeys {
+    /// The newest is last.
+    keys: Vec<(String, Key)>,
+}
+
+impl OpaqueKeys {
+    /// Reads a key file, or a directory of them. A file holds base64url of at least 32 bytes, or as many raw bytes; its name
+    /// is the key's id, and the last by name is for new tokens.
+    pub fn load(path: &Path) -> Result<Self, KeyFileError> {
+        let parse = |file: key_files::KeyFile| {
+            if file.name.len() > MAX_ID_BYTES {
+                return Err(KeyFileError::new(
+                    &file.path,
+                    format!("the name must be at most {MAX_ID_BYTES} bytes"),
+                ));
+            }
+            let bytes = key_bytes(&file.content).map_err(|problem| KeyFileError::new(&file.path, problem))?;
+            Ok((file.name, Key::new(HMAC_SHA256, &bytes)))
+        };
+        let keys = key_files::read(path)?
+            .into_iter()
+            .map(parse)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { keys })
+    }
+
+    /// A new key that only this process has: for development.
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        let mut bytes = Zeroizing::new([0; LEAST_KEY_BYTES]);
+        entropy.fill(bytes.as_mut_slice());
+        // The id is random as well: records of another process must not look like ours.
+        let mut id = [0; 6];
+        entropy.fill(&mut id);
+        let id = format!(
+            "generated-{}",
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id)
+        );
+        Self {
+            keys: vec![(id, Key::new(HMAC_SHA256, bytes.as_slice()))],
+        }
+    }
+
+    /// A new token: its text, and the id of the key for the record. `None` only for a ring without keys, which cannot be made.
+    pub(crate) fn derive(&self, locator: Locator) -> Option<(&str, String)> {
+        let (id, key) = self.keys.last()?;
+        Some((id, token(key, locator)))
+    }
+
+    /// The token of a record again; `None` when its key is gone.
+    pub(crate) fn derive_again(&self, id: &str, locator: Locator) -> Option<String> {
+        let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
+        Some(token(key, locator))
+    }
+}
+
+impl fmt::Debug for OpaqueKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+    }
+}
+
+fn token(key: &Key, locator: Locator) -> String {
+    let mut context = Context::with_key(key);
+    context.update(DOMAIN);
+    context.update(&locator.to_bytes());
+    let tag = context.sign();
+    let mut secret = Zeroizing::new([0; 32]);
+    secret.copy_from_slice(tag.as_ref());
+    OpaqueToken {
+        locator,
+        secret: *secret,
+    }
+    .encode()
+}
+
+fn key_bytes(content: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+    const CONFIG: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let text = content.trim_ascii();
+    let is_text = text
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_=".contains(byte));
+    let bytes = if is_text {
+        let decoded = GeneralPurpose::new(&URL_SAFE, CONFIG).decode(text);
+        Zeroizing::new(decoded.map_err(|_| "must be base64url of at least 32 bytes, or as many raw bytes")?)
+    } else {
+        // Raw: white space at the ends may be part of the key.
+        Zeroizing::new(content.to_vec())
+    };
+    if bytes.len() < LEAST_KEY_BYTES {
+        Err("must hold at least 32 bytes (256 bits)")
+    } else {
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tokenbind_index::{Nonce, Slot, Subject};
+
+    use super::*;
+
+    fn locator(nonce: u8) -> Locator {
+        let home = Subject::User("alice".to_owned()).home();
+        Locator {
+            home,
+            slot: Slot([7; 16]),
+            nonce: Nonce([nonce; 16]),
+        }
+    }
+
+    #[test]
+    fn a_token_is_derived_again_with_the_key_of_its_record() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("2026-01"), [0xff; 32]).unwrap();
+        let old = OpaqueKeys::load(folder.path()).unwrap();
+        let (id, first) = old.derive(locator(1)).unwrap();
+        assert_eq!(id, "2026-01");
+
+        fs::write(folder.path().join("2026-02"), format!("{}\n", "A".repeat(43))).unwrap();
+        let rotated = OpaqueKeys::load(folder.path()).unwrap();
+        let (id, second) = rotated.derive(locator(1)).unwrap();
+        assert_eq!(id, "2026-02");
+        assert_ne!(first, second);
+        assert_eq!(rotated.derive_again("2026-01", locator(1)), Some(first));
+        assert_eq!(old.derive_again("2026-02", locator(1)), None);
+        assert_ne!(rotated.derive(locator(2)).unwrap().1, second);
+    }
+
+    #[test]
+    fn a_weak_or_broken_key_is_refused_by_the_name_of_its_file() {
+        for content in [&b""[..], b"short", &[0xff; 31], "A".repeat(42).as_bytes(), b"=A=="] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("bad"), content).unwrap();
+            let error = OpaqueKeys::load(folder.path()).unwrap_err();
+            assert!(error.path.ends_with("bad"), "{error}");
+        }
+        let empty = tempfile::tempdir().unwrap();
+        assert!(
+            OpaqueKeys::load(empty.path())
+                .unwrap_err()
+                .to_string()
+                .contains("1 to 64 key files")
+        );
+    }
+
+    #[test]
+    fn debug_shows_ids_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("key-a"), "QUJD".repeat(11)).unwrap();
+        assert_eq!(format!("{:?}", OpaqueKeys::load(folder.path()).unwrap()), "[\"key-a\"]");
+    }
+}

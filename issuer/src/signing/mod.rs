@@ -1,0 +1,9 @@
+//! The keys that sign JWTs.
+
+mod jwk;
+mod key;
+mod pem;
+mod ring;
+
+pub use key::{SignError, SigningKey};
+pub use ring::{KeyRing, Keys};
