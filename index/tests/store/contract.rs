@@ -1,0 +1,617 @@
+//! What every store promises, each promise on each store.
+
+use std::time::Duration;
+
+use tokenbind_index::{ApplicationTag, Delete, DocumentKind, Expect, IssuePolicy, Issued, OverLimit, Put, Selection};
+use tokenbind_proto::v1::TokenFormat;
+
+use crate::harness::Harness;
+use crate::samples::{Sample, client_id, home, of_device};
+
+/// Runs each promise on each store, as tests of their own.
+macro_rules! on_every_store {
+    ($($promise:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test] async fn $promise() { super::$promise(super::Harness::memory()).await; })+
+        }
+        mod redis {
+            $(#[tokio::test] async fn $promise() { super::$promise(super::Harness::redis().await).await; })+
+        }
+        mod valkey {
+            $(#[tokio::test] async fn $promise() { super::$promise(super::Harness::valkey().await).await; })+
+        }
+    };
+}
+
+on_every_store!(
+    s1_s2_a_jwt_replaces_the_one_in_its_slot,
+    s4_other_slots_are_not_touched,
+    s5_s6_an_opaque_token_is_kept_until_it_ends,
+    s15_less_than_a_second_is_not_kept,
+    s16_a_limit_rejects,
+    s16_a_limit_evicts_the_oldest_binding,
+    s16_a_limit_counts_neither_dead_nor_unbound_nor_other_applications,
+    a_token_that_cannot_be_derived_again_is_replaced_once,
+    an_older_generation_is_replaced_and_a_newer_one_stays,
+    a_token_ends_by_the_stores_clock,
+    r1_r5_revoking_a_token_leaves_its_successor,
+    r2_r3_revoking_by_binding_application_and_subject,
+    r2_r3_thousands_of_slots_in_one_call,
+    r8_a_list_comes_in_pages,
+    documents_are_put_only_as_expected,
+    documents_are_deleted_and_remembered,
+    documents_are_listed_in_order,
+    r4_a_generation_is_raised,
+    ids_are_just_values,
+    a_ping_tells_the_stores_time,
+);
+
+const OPAQUE: Sample = Sample {
+    subject: 1,
+    application: 1,
+    scope: 1,
+    device: 0,
+    format: TokenFormat::Opaque,
+    generation: 1,
+    lifetime_ms: 60_000,
+    serial: 1,
+    limit: 0,
+    over: OverLimit::Reject,
+};
+
+impl Harness {
+    async fn put(&self, sample: Sample) -> Issued {
+        self.store.issue(sample.issue()).await.expect("issue")
+    }
+
+    /// The serial number of the live token in the sample's slot.
+    async fn live(&self, sample: Sample) -> Option<u32> {
+        let record = self.store.read(&sample.locator()).await.expect("read")?;
+        Some(u32::from_be_bytes(*record.digest.first_chunk().expect("a digest")))
+    }
+}
+
+async fn s1_s2_a_jwt_replaces_the_one_in_its_slot(on: Harness) {
+    let first = Sample::default();
+    let second = Sample { serial: 2, ..first };
+    let Issued::New {
+        revision: before,
+        superseded: false,
+    } = on.put(first).await
+    else {
+        panic!("S1")
+    };
+    let Issued::New {
+        revision: after,
+        superseded: true,
+    } = on.put(second).await
+    else {
+        panic!("S2")
+    };
+    assert!(after > before);
+    assert_eq!(on.live(second).await, Some(2));
+}
+
+async fn s4_other_slots_are_not_touched(on: Harness) {
+    let base = Sample {
+        device: 1,
+        ..Sample::default()
+    };
+    let others = [
+        Sample {
+            device: 2,
+            serial: 2,
+            ..base
+        },
+        Sample {
+            device: 0,
+            serial: 3,
+            ..base
+        },
+        Sample {
+            scope: 2,
+            serial: 4,
+            ..base
+        },
+        Sample {
+            application: 2,
+            serial: 5,
+            ..base
+        },
+        Sample {
+            subject: 2,
+            serial: 6,
+            ..base
+        },
+        Sample {
+            format: TokenFormat::Opaque,
+            serial: 7,
+            ..base
+        },
+    ];
+    for sample in others {
+        assert!(
+            matches!(on.put(sample).await, Issued::New { superseded: false, .. }),
+            "{sample:?}"
+        );
+    }
+    on.put(base).await;
+    on.put(Sample { serial: 99, ..base }).await;
+    for sample in others {
+        assert_eq!(on.live(sample).await, Some(sample.serial), "{sample:?}");
+    }
+}
+
+async fn s5_s6_an_opaque_token_is_kept_until_it_ends(on: Harness) {
+    let Issued::New { revision, .. } = on.put(OPAQUE).await else {
+        panic!("S6")
+    };
+    on.advance(Duration::from_secs(20));
+    let Issued::Kept { record, remaining_ms } = on.put(Sample { serial: 2, ..OPAQUE }).await else {
+        panic!("S5")
+    };
+    assert_eq!(
+        (record.digest.as_slice(), record.revision),
+        (OPAQUE.record().digest.as_slice(), revision)
+    );
+    assert!((39_000..=40_000).contains(&remaining_ms), "{remaining_ms}");
+    on.advance(Duration::from_secs(41));
+    let again = on.put(Sample { serial: 3, ..OPAQUE }).await;
+    assert!(matches!(again, Issued::New { superseded: false, .. }), "S6: {again:?}");
+    assert_eq!(on.live(OPAQUE).await, Some(3));
+}
+
+async fn s15_less_than_a_second_is_not_kept(on: Harness) {
+    on.put(Sample {
+        lifetime_ms: 1_900,
+        ..OPAQUE
+    })
+    .await;
+    on.advance(Duration::from_secs(1));
+    let again = on.put(Sample { serial: 2, ..OPAQUE }).await;
+    assert!(matches!(again, Issued::New { superseded: true, .. }), "{again:?}");
+}
+
+async fn s16_a_limit_rejects(on: Harness) {
+    let limited = |device| Sample {
+        device,
+        limit: 2,
+        serial: u32::from(device),
+        ..Sample::default()
+    };
+    on.put(limited(1)).await;
+    on.put(limited(2)).await;
+    assert_eq!(on.put(limited(3)).await, Issued::LimitReached);
+    assert_eq!(on.live(limited(3)).await, None);
+    assert_eq!(on.live(limited(1)).await, Some(1), "nothing was changed");
+    // A binding that is there already may have further tokens.
+    assert!(matches!(on.put(limited(2)).await, Issued::New { superseded: true, .. }));
+    assert!(matches!(
+        on.put(Sample { scope: 2, ..limited(2) }).await,
+        Issued::New { .. }
+    ));
+    // One that is gone makes room.
+    on.store.revoke_subject(home(1), of_device(1, 1)).await.expect("revoke");
+    assert!(matches!(on.put(limited(3)).await, Issued::New { .. }));
+}
+
+async fn s16_a_limit_evicts_the_oldest_binding(on: Harness) {
+    let limited = |device| Sample {
+        device,
+        limit: 2,
+        over: OverLimit::EvictOldest,
+        serial: u32::from(device),
+        ..Sample::default()
+    };
+    on.put(limited(1)).await;
+    on.put(limited(2)).await;
+    // Device 1 is used again, so device 2 is the oldest now, in all its slots.
+    on.put(Sample { scope: 2, ..limited(1) }).await;
+    assert!(matches!(on.put(limited(3)).await, Issued::New { .. }));
+    assert_eq!(on.live(limited(2)).await, None);
+    assert_eq!(on.live(limited(1)).await, Some(1));
+    // A limit that was lowered meanwhile evicts as many as it takes.
+    assert!(matches!(
+        on.put(Sample { limit: 1, ..limited(4) }).await,
+        Issued::New { .. }
+    ));
+    assert_eq!((on.live(limited(1)).await, on.live(limited(3)).await), (None, None));
+}
+
+async fn s16_a_limit_counts_neither_dead_nor_unbound_nor_other_applications(on: Harness) {
+    let limited = Sample {
+        device: 9,
+        limit: 1,
+        ..Sample::default()
+    };
+    on.put(Sample { device: 0, ..limited }).await;
+    on.put(Sample {
+        application: 2,
+        device: 1,
+        limit: 0,
+        ..limited
+    })
+    .await;
+    on.put(Sample {
+        device: 2,
+        limit: 0,
+        lifetime_ms: 1_000,
+        ..limited
+    })
+    .await;
+    on.advance(Duration::from_secs(2));
+    assert!(matches!(on.put(limited).await, Issued::New { .. }));
+    let newer = Sample {
+        device: 3,
+        generation: 2,
+        ..limited
+    };
+    assert!(
+        matches!(on.put(newer).await, Issued::New { .. }),
+        "an older generation is dead"
+    );
+}
+
+async fn a_token_that_cannot_be_derived_again_is_replaced_once(on: Harness) {
+    let Issued::New { revision, .. } = on.put(OPAQUE).await else {
+        panic!("issue")
+    };
+    let except = |serial| {
+        let mut issue = Sample { serial, ..OPAQUE }.issue();
+        issue.policy = IssuePolicy::Keep { except: Some(revision) };
+        issue
+    };
+    let first = on.store.issue(except(2)).await.expect("issue");
+    assert!(matches!(first, Issued::New { superseded: true, .. }), "{first:?}");
+    // Everybody else who could not derive it gets the replacement.
+    let second = on.store.issue(except(3)).await.expect("issue");
+    assert!(matches!(second, Issued::Kept { .. }), "{second:?}");
+    assert_eq!(on.live(OPAQUE).await, Some(2));
+}
+
+async fn an_older_generation_is_replaced_and_a_newer_one_stays(on: Harness) {
+    on.put(OPAQUE).await;
+    let newer = Sample {
+        generation: 2,
+        serial: 2,
+        ..OPAQUE
+    };
+    let replaced = on.put(newer).await;
+    assert!(
+        matches!(replaced, Issued::New { superseded: false, .. }),
+        "a dead token is not superseded: {replaced:?}"
+    );
+    assert_eq!(on.put(Sample { serial: 3, ..OPAQUE }).await, Issued::GenerationBehind);
+    assert_eq!(on.live(newer).await, Some(2));
+}
+
+async fn a_token_ends_by_the_stores_clock(on: Harness) {
+    let sample = Sample {
+        lifetime_ms: 5_000,
+        device: 1,
+        ..Sample::default()
+    };
+    on.put(sample).await;
+    on.advance(Duration::from_secs(4));
+    assert_eq!(on.live(sample).await, Some(1));
+    on.advance(Duration::from_secs(1));
+    assert_eq!(on.live(sample).await, None);
+    assert!(on.store.list(home(1), None, 10).await.expect("list").tokens.is_empty());
+    let revoked = on
+        .store
+        .revoke_subject(home(1), Selection::default())
+        .await
+        .expect("revoke");
+    assert_eq!(revoked.count, 0);
+}
+
+async fn r1_r5_revoking_a_token_leaves_its_successor(on: Harness) {
+    let first = Sample {
+        device: 1,
+        ..Sample::default()
+    };
+    let second = Sample { serial: 2, ..first };
+    on.put(first).await;
+    on.put(second).await;
+    let old = on
+        .store
+        .revoke_token(home(1), first.slot(), &first.record())
+        .await
+        .expect("revoke");
+    assert_eq!((old.count, on.live(second).await), (0, Some(2)));
+    let new = on
+        .store
+        .revoke_token(home(1), second.slot(), &second.record())
+        .await
+        .expect("revoke");
+    assert_eq!((new.count, on.live(second).await), (1, None));
+    assert!(new.revision >= old.revision);
+}
+
+async fn r2_r3_revoking_by_binding_application_and_subject(on: Harness) {
+    let tokens: Vec<Sample> = [(1, 1, 1), (1, 1, 2), (1, 2, 1), (1, 2, 2), (1, 1, 0), (2, 1, 1)]
+        .into_iter()
+        .map(|(subject, application, device)| Sample {
+            subject,
+            application,
+            device,
+            ..Sample::default()
+        })
+        .collect();
+    let application = |number| Some(ApplicationTag::of(&client_id(number)));
+    let cases = [
+        (
+            Selection {
+                application: application(2),
+                ..of_device(1, 1)
+            },
+            vec![(1, 2, 1)],
+        ),
+        (of_device(1, 1), vec![(1, 1, 1)]),
+        (
+            Selection {
+                application: application(1),
+                binding: None,
+            },
+            vec![(1, 1, 2), (1, 1, 0)],
+        ),
+        (Selection::default(), vec![(1, 2, 2)]),
+    ];
+    for token in &tokens {
+        on.put(*token).await;
+    }
+    let mut dead = Vec::new();
+    for (selection, dies) in cases {
+        let revoked = on.store.revoke_subject(home(1), selection).await.expect("revoke");
+        assert_eq!(revoked.count, dies.len() as u64, "{selection:?}");
+        dead.extend(dies);
+        for token in &tokens {
+            let is_dead = dead.contains(&(token.subject, token.application, token.device));
+            assert_eq!(
+                on.live(*token).await.is_none(),
+                is_dead,
+                "{token:?} after {selection:?}"
+            );
+        }
+    }
+}
+
+async fn r2_r3_thousands_of_slots_in_one_call(on: Harness) {
+    let many = 12_000_u32;
+    let issues = (0..many).map(|serial| {
+        let mut issue = Sample {
+            serial,
+            device: if serial % 3 == 0 { 1 } else { 2 },
+            ..Sample::default()
+        }
+        .issue();
+        // As many slots as there are numbers, many of them with one end of life.
+        issue.slot.0[..4].copy_from_slice(&serial.to_be_bytes());
+        on.store.issue(issue)
+    });
+    for issued in futures::future::join_all(issues).await {
+        assert!(matches!(issued, Ok(Issued::New { .. })));
+    }
+    let revoked = on.store.revoke_subject(home(1), of_device(1, 1)).await.expect("revoke");
+    assert_eq!(revoked.count, u64::from(many / 3));
+    let revoked = on
+        .store
+        .revoke_subject(home(1), Selection::default())
+        .await
+        .expect("revoke");
+    assert_eq!(revoked.count, u64::from(many - many / 3));
+    assert!(on.store.list(home(1), None, 10).await.expect("list").tokens.is_empty());
+}
+
+async fn r8_a_list_comes_in_pages(on: Harness) {
+    let samples: Vec<Sample> = (0..23_u8)
+        .map(|scope| Sample {
+            scope,
+            serial: u32::from(scope),
+            lifetime_ms: 60_000 - 1_000 * u32::from(scope),
+            device: scope % 3,
+            ..Sample::default()
+        })
+        .collect();
+    for sample in &samples {
+        on.put(*sample).await;
+    }
+    let mut serials = Vec::new();
+    let mut after = None;
+    loop {
+        let page = on.store.list(home(1), after, 5).await.expect("list");
+        assert!(page.tokens.len() <= 5);
+        serials.extend(
+            page.tokens
+                .iter()
+                .map(|token| u32::from_be_bytes(*token.record.digest.first_chunk().expect("a digest"))),
+        );
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(
+        serials,
+        (0..23).rev().collect::<Vec<_>>(),
+        "those that end first first, each once"
+    );
+}
+
+async fn documents_are_put_only_as_expected(on: Harness) {
+    let kind = DocumentKind::Application;
+    let put = async |body: &str, expect| {
+        on.store
+            .put_document(kind, "a", body.into(), expect)
+            .await
+            .expect("put")
+    };
+    assert_eq!(put("1", Expect::Version(1)).await, Put::Conflict);
+    let Put::Stored { version, generation: 1 } = put("1", Expect::Absent).await else {
+        panic!("absent")
+    };
+    assert_eq!(put("2", Expect::Absent).await, Put::Conflict);
+    assert_eq!(put("2", Expect::Version(version + 1)).await, Put::Conflict);
+    let Put::Stored { version: second, .. } = put("2", Expect::Version(version)).await else {
+        panic!("version")
+    };
+    assert!(second > version);
+    assert_eq!(put("3", Expect::Version(version)).await, Put::Conflict);
+    assert!(matches!(put("3", Expect::Any).await, Put::Stored { .. }));
+    let stored = on.store.document(kind, "a").await.expect("read").expect("there");
+    assert_eq!(stored.body, b"3");
+    assert_eq!(
+        on.store.document(DocumentKind::User, "a").await.expect("read"),
+        None,
+        "another kind"
+    );
+}
+
+async fn documents_are_deleted_and_remembered(on: Harness) {
+    let kind = DocumentKind::Application;
+    let delete = async |expect| {
+        on.store
+            .delete_document(kind, "a", expect, 60_000)
+            .await
+            .expect("delete")
+    };
+    let generation = async || {
+        on.store
+            .put_document(kind, "a", Vec::new(), Expect::Absent)
+            .await
+            .expect("put");
+        on.store
+            .document(kind, "a")
+            .await
+            .expect("read")
+            .expect("there")
+            .generation
+    };
+    assert_eq!(delete(Expect::Any).await, Delete::Absent);
+    assert_eq!(generation().await, 1);
+    assert_eq!(delete(Expect::Version(1)).await, Delete::Conflict);
+    assert_eq!(delete(Expect::Any).await, Delete::Deleted);
+    assert_eq!(on.store.document(kind, "a").await.expect("read"), None);
+    on.advance(Duration::from_secs(30));
+    assert_eq!(
+        generation().await,
+        2,
+        "what was issued under the deleted one stays dead"
+    );
+    on.advance(Duration::from_secs(3_600));
+    assert!(
+        on.store.document(kind, "a").await.expect("read").is_some(),
+        "a document does not expire"
+    );
+    assert_eq!(delete(Expect::Any).await, Delete::Deleted);
+    on.advance(Duration::from_secs(61));
+    assert_eq!(generation().await, 1, "forgotten when nothing of it can live");
+}
+
+async fn documents_are_listed_in_order(on: Harness) {
+    for id in ["b", "a", "ä", "c", "a/b", ""] {
+        on.store
+            .put_document(DocumentKind::User, id, id.into(), Expect::Absent)
+            .await
+            .expect("put");
+    }
+    on.store
+        .put_document(DocumentKind::Resource, "aa", Vec::new(), Expect::Absent)
+        .await
+        .expect("put");
+    let list = async |after, limit| {
+        let found = on
+            .store
+            .documents(DocumentKind::User, after, limit)
+            .await
+            .expect("list");
+        found
+            .into_iter()
+            .map(|(id, document)| (id, document.body))
+            .collect::<Vec<_>>()
+    };
+    let expected: Vec<_> = ["", "a", "a/b", "b", "c", "ä"]
+        .map(|id| (id.to_owned(), id.as_bytes().to_vec()))
+        .into();
+    assert_eq!(list(None, 100).await, expected);
+    assert_eq!(list(None, 2).await, expected[..2]);
+    assert_eq!(list(Some("a/b"), 2).await, expected[3..5]);
+    assert_eq!(list(Some("zz"), 2).await, expected[5..]);
+}
+
+async fn r4_a_generation_is_raised(on: Harness) {
+    let kind = DocumentKind::Application;
+    assert_eq!(on.store.raise_generation(kind, "a").await.expect("raise"), None);
+    on.store
+        .put_document(kind, "a", b"1".to_vec(), Expect::Absent)
+        .await
+        .expect("put");
+    let before = on.store.document(kind, "a").await.expect("read").expect("there");
+    let (generation, revision) = on
+        .store
+        .raise_generation(kind, "a")
+        .await
+        .expect("raise")
+        .expect("there");
+    assert_eq!(generation, 2);
+    assert!(revision > 0);
+    // The document is as it was, so an update that is under way is not lost.
+    let after = on.store.document(kind, "a").await.expect("read").expect("there");
+    assert_eq!(
+        (after.body, after.version, after.generation),
+        (before.body, before.version, 2)
+    );
+    on.store
+        .put_document(kind, "a", b"2".to_vec(), Expect::Any)
+        .await
+        .expect("put");
+    assert_eq!(
+        on.store
+            .document(kind, "a")
+            .await
+            .expect("read")
+            .expect("there")
+            .generation,
+        2
+    );
+}
+
+async fn ids_are_just_values(on: Harness) {
+    let ids = [
+        "{",
+        "}",
+        "{}",
+        "a}b",
+        ":",
+        "*",
+        "\r\n",
+        "\0",
+        "application",
+        "tokenbind:{user}",
+        "\u{fe0f}",
+        "NONE",
+        " ",
+    ];
+    for id in ids {
+        on.store
+            .put_document(DocumentKind::User, id, id.into(), Expect::Absent)
+            .await
+            .expect("put");
+    }
+    for id in ids {
+        let document = on
+            .store
+            .document(DocumentKind::User, id)
+            .await
+            .expect("read")
+            .expect("there");
+        assert_eq!(document.body, id.as_bytes(), "{id:?}");
+    }
+}
+
+async fn a_ping_tells_the_stores_time(on: Harness) {
+    let first = on.store.ping().await.expect("ping");
+    on.put(Sample::default()).await;
+    let second = on.store.ping().await.expect("ping");
+    assert!(first > 1_700_000_000_000_000 && second >= first);
+}

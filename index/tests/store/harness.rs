@@ -1,0 +1,91 @@
+//! A store under test, whose time the test moves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenbind_index::memory::MemoryIndex;
+use tokenbind_index::redis::{RedisIndex, RedisOptions};
+use tokenbind_index::{ManualClock, Namespace, Store};
+use tokenbind_tests::RedisServer;
+
+/// A store and a way to let its time pass.
+pub(crate) struct Harness {
+    pub(crate) store: Arc<dyn Store>,
+    time: Time,
+}
+
+enum Time {
+    Manual(Arc<ManualClock>),
+    Redis(RedisServer),
+}
+
+impl Harness {
+    pub(crate) fn memory() -> Self {
+        let clock = Arc::new(ManualClock::new(1_800_000_000_000_000));
+        Self {
+            store: Arc::new(MemoryIndex::new(clock.clone())),
+            time: Time::Manual(clock),
+        }
+    }
+
+    pub(crate) async fn redis() -> Self {
+        Self::on(RedisServer::start()).await
+    }
+
+    pub(crate) async fn valkey() -> Self {
+        Self::on(RedisServer::start_valkey()).await
+    }
+
+    async fn on(server: RedisServer) -> Self {
+        let mut options = RedisOptions::new(server.url().into(), Namespace::default());
+        options.response_timeout = Duration::from_secs(30);
+        let store = RedisIndex::connect(&options).await.expect("connect");
+        Self {
+            store: Arc::new(store),
+            time: Time::Redis(server),
+        }
+    }
+
+    pub(crate) fn server(&self) -> &RedisServer {
+        let Time::Redis(server) = &self.time else {
+            panic!("not a Redis")
+        };
+        server
+    }
+
+    /// Lets time pass. A Redis takes its time from the machine, so there everything that ends is moved closer instead.
+    pub(crate) fn advance(&self, by: Duration) {
+        match &self.time {
+            Time::Manual(clock) => clock.advance(by),
+            Time::Redis(server) => age(server, by),
+        }
+    }
+
+    /// Empties the store, as a Redis does that is flushed.
+    pub(crate) fn flush(&self) {
+        redis::cmd("FLUSHALL")
+            .exec(&mut self.server().connection())
+            .expect("flush");
+    }
+}
+
+/// Takes `by` off every time to live, and off the ends of life in every subject's list.
+fn age(server: &RedisServer, by: Duration) {
+    const AGE: &str = r"
+        for _, key in ipairs(redis.call('KEYS', '*')) do
+          local left = redis.call('PTTL', key)
+          if left >= 0 then
+            if left <= tonumber(ARGV[1]) then redis.call('DEL', key)
+            else redis.call('PEXPIRE', key, left - ARGV[1]) end
+          end
+          if string.find(key, ':s{', 1, true) and redis.call('EXISTS', key) == 1 then
+            for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+              redis.call('ZINCRBY', key, -ARGV[1], member)
+            end
+          end
+        end
+        return 1";
+    let by = u64::try_from(by.as_millis()).expect("a short time");
+    let done: Result<i64, _> = redis::Script::new(AGE).arg(by).invoke(&mut server.connection());
+    done.expect("let time pass");
+}

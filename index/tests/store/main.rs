@@ -1,0 +1,9 @@
+//! One suite for every store, and random operations that must give the same answers on all of them.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test stops where it fails")]
+
+mod contract;
+mod full;
+mod harness;
+mod model;
+mod samples;
