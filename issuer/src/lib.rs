@@ -5,15 +5,21 @@
 
 pub mod admin_access;
 pub mod application;
+pub mod bindings;
+pub mod claims;
 pub mod client;
 pub mod context;
 pub mod declared;
 pub mod error;
 pub mod grant;
+pub mod issue;
 mod key_files;
+pub mod keys;
 pub mod opaque;
 pub mod password;
+pub mod revoke;
 pub mod signing;
+pub mod telemetry;
 pub mod transport;
 
 pub use context::Issuer;

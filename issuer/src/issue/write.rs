@@ -1,0 +1,242 @@
+//! Makes the token and puts its record in the slot.
+
+use secrecy::SecretString;
+use tokenbind_index::{
+    DocumentKind, Issue, IssuePolicy, Issued, Locator, MAX_TOKEN_BYTES, Nonce, Revision, TokenDigest,
+};
+use tokenbind_proto::index::v1::TokenRecord;
+use tokenbind_proto::v1::TokenFormat;
+
+use super::IssuedToken;
+use super::granted::Token;
+use crate::application::Application;
+use crate::claims::{self, Audience, Claims};
+use crate::context::Issuer;
+use crate::error::IssuerError;
+
+/// How often a live opaque token that cannot be derived again is replaced, before another issuer with other keys that does
+/// the same is let have its way.
+const ATTEMPTS: usize = 3;
+
+/// A token and its record, as it is in the slot.
+pub(super) struct Written {
+    pub(super) issued: IssuedToken,
+    pub(super) record: TokenRecord,
+}
+
+impl Issuer {
+    /// Writes the token; `None` when the application was revoked since it was read.
+    pub(super) async fn write(&self, application: &Application, token: &Token) -> Result<Option<Written>, IssuerError> {
+        match application.format {
+            TokenFormat::Jwt => self.write_jwt(application, token).await,
+            TokenFormat::Opaque => self.write_opaque(application, token).await,
+            TokenFormat::Unspecified => Err(IssuerError::Internal("an application has no token format".to_owned())),
+        }
+    }
+
+    /// S1–S4. Signed before it is written: when either fails, the old token is still live.
+    async fn write_jwt(&self, application: &Application, token: &Token) -> Result<Option<Written>, IssuerError> {
+        let jwt = self.sign(application, token, self.locator(token))?;
+        let record = record(application, token, &jwt);
+        match self
+            .put(application, token, record.clone(), IssuePolicy::Replace)
+            .await?
+        {
+            Issued::New { revision, superseded } => Ok(Some(Written {
+                issued: new(application, token, jwt, revision, superseded),
+                record,
+            })),
+            Issued::GenerationBehind => Ok(None),
+            Issued::LimitReached => Err(IssuerError::BindingLimitReached),
+            Issued::Kept { .. } => Err(IssuerError::Internal(
+                "the store kept a token that was to be replaced".to_owned(),
+            )),
+        }
+    }
+
+    /// S5–S8, S15. A live token is answered again where its key is still there, and replaced where it is not.
+    async fn write_opaque(&self, application: &Application, token: &Token) -> Result<Option<Written>, IssuerError> {
+        let mut except = None;
+        for _ in 0..ATTEMPTS {
+            let (text, record) = self.derive(application, token)?;
+            match self
+                .put(application, token, record.clone(), IssuePolicy::Keep { except })
+                .await?
+            {
+                Issued::New { revision, superseded } => {
+                    return Ok(Some(Written {
+                        issued: new(application, token, text, revision, superseded),
+                        record,
+                    }));
+                }
+                Issued::Kept { record, remaining_ms } => match self.derive_again(token, &record) {
+                    Some(text) => {
+                        return Ok(Some(Written {
+                            issued: again(token, text, &record, remaining_ms),
+                            record: *record,
+                        }));
+                    }
+                    None => except = Some(record.revision),
+                },
+                Issued::GenerationBehind => return Ok(None),
+                Issued::LimitReached => return Err(IssuerError::BindingLimitReached),
+            }
+        }
+        Err(IssuerError::Unavailable(
+            "another issuer holds other opaque keys and takes the slot".to_owned(),
+        ))
+    }
+
+    async fn put(
+        &self,
+        application: &Application,
+        token: &Token,
+        record: TokenRecord,
+        policy: IssuePolicy,
+    ) -> Result<Issued, IssuerError> {
+        let limit = application.limit;
+        Ok(self
+            .store
+            .issue(Issue {
+                home: token.home,
+                slot: token.slot,
+                record,
+                policy,
+                limit,
+            })
+            .await?)
+    }
+
+    fn locator(&self, token: &Token) -> Locator {
+        let mut nonce = [0; 16];
+        self.entropy.fill(&mut nonce);
+        Locator {
+            home: token.home,
+            slot: token.slot,
+            nonce: Nonce(nonce),
+        }
+    }
+
+    fn sign(&self, application: &Application, token: &Token, locator: Locator) -> Result<String, IssuerError> {
+        let now = self.clock.now_seconds();
+        let jwt = self.keys.active().sign(&Claims {
+            iss: &self.issuer_url,
+            sub: &token.subject.claim(),
+            aud: Audience::of(&token.audiences),
+            exp: now + u64::from(application.lifetime_seconds),
+            iat: now,
+            nbf: now,
+            jti: &locator.encode(),
+            client_id: &application.client_id,
+            azp: &application.client_id,
+            scope: claims::scope(&token.scopes),
+            aut: token.subject.authorized_user_type(),
+            binding_type: claims::binding_word(claims::binding_type(token.bound.as_ref())),
+            binding_ref: token.bound.as_ref().map(|bound| bound.reference.encode()),
+            cnf: claims::confirmation(token.bound.as_ref()),
+            mapped: &token.mapped,
+        });
+        let jwt = jwt.map_err(|error| IssuerError::Internal(error.to_string()))?;
+        if jwt.len() > MAX_TOKEN_BYTES {
+            let problem = format!("the token would be longer than {MAX_TOKEN_BYTES} bytes: ask for fewer scopes");
+            return Err(IssuerError::invalid_field("scopes", problem));
+        }
+        Ok(jwt)
+    }
+
+    fn derive(&self, application: &Application, token: &Token) -> Result<(String, TokenRecord), IssuerError> {
+        let locator = self.locator(token);
+        let no_key = || IssuerError::Internal("there is no key for opaque tokens".to_owned());
+        let (key_id, text) = self.opaque_keys.derive(locator).ok_or_else(no_key)?;
+        let mut record = record(application, token, &text);
+        record.nonce = locator.nonce.0.to_vec();
+        key_id.clone_into(&mut record.opaque_key_id);
+        if !token.mapped.is_empty() {
+            record.claims_json = serde_json::Value::Object(token.mapped.clone()).to_string();
+        }
+        Ok((text, record))
+    }
+
+    /// The token of a record (S18: the store never had it). `None` when its key is gone, or was another of the same name.
+    fn derive_again(&self, token: &Token, record: &TokenRecord) -> Option<String> {
+        let nonce = Nonce(record.nonce.as_slice().try_into().ok()?);
+        let locator = Locator {
+            home: token.home,
+            slot: token.slot,
+            nonce,
+        };
+        let text = self.opaque_keys.derive_again(&record.opaque_key_id, locator)?;
+        (record.digest == TokenDigest::of(&text).0).then_some(text)
+    }
+
+    /// A token for a user who was changed while it was made is void: what was judged is not so any more. Whoever changes a
+    /// user revokes afterwards, so a token that is written before the change is met by that revocation.
+    pub(super) async fn confirm_user(
+        &self,
+        token: &Token,
+        written: &Written,
+        judged: Option<Revision>,
+    ) -> Result<(), IssuerError> {
+        let (Some(judged), Some(username)) = (judged, token.subject.username()) else {
+            return Ok(());
+        };
+        let user = self.store.document(DocumentKind::User, username).await?;
+        if user.is_some_and(|user| user.version == judged) {
+            return Ok(());
+        }
+        self.store.revoke_token(token.home, token.slot, &written.record).await?;
+        Err(IssuerError::Unavailable("the user was changed meanwhile".to_owned()))
+    }
+}
+
+fn record(application: &Application, token: &Token, text: &str) -> TokenRecord {
+    let bound = token.bound.as_ref();
+    let mut record = TokenRecord {
+        generation: application.generation,
+        digest: TokenDigest::of(text).0.to_vec(),
+        lifetime_ms: application.lifetime_seconds.saturating_mul(1_000),
+        client_id: application.client_id.clone(),
+        subject: token.subject.claim(),
+        scopes: token.scopes.iter().cloned().collect(),
+        audiences: token.audiences.iter().cloned().collect(),
+        binding_ref: bound.map(|bound| bound.reference.0.to_vec()).unwrap_or_default(),
+        binding_tag: bound
+            .map(|bound| bound.value.tag(&token.home).0.to_vec())
+            .unwrap_or_default(),
+        certificate_sha256: bound
+            .and_then(claims::certificate)
+            .map(|sha256| sha256.to_vec())
+            .unwrap_or_default(),
+        ..TokenRecord::default()
+    };
+    record.set_format(application.format);
+    record.set_binding_type(claims::binding_type(bound));
+    record
+}
+
+fn new(application: &Application, token: &Token, text: String, revision: Revision, superseded: bool) -> IssuedToken {
+    IssuedToken {
+        access_token: SecretString::from(text),
+        expires_in: application.lifetime_seconds,
+        scopes: token.scopes.clone(),
+        binding_type: claims::binding_type(token.bound.as_ref()),
+        binding_ref: token.bound.as_ref().map(|bound| bound.reference),
+        reused: false,
+        superseded,
+        revision,
+    }
+}
+
+fn again(token: &Token, text: String, record: &TokenRecord, remaining_ms: u64) -> IssuedToken {
+    IssuedToken {
+        access_token: SecretString::from(text),
+        // S15: never 0.
+        expires_in: u32::try_from(remaining_ms / 1_000).unwrap_or(u32::MAX).max(1),
+        scopes: token.scopes.clone(),
+        binding_type: claims::binding_type(token.bound.as_ref()),
+        binding_ref: token.bound.as_ref().map(|bound| bound.reference),
+        reused: true,
+        superseded: false,
+        revision: record.revision,
+    }
+}

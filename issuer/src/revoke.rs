@@ -1,0 +1,54 @@
+//! Revokes one token (RFC 7009).
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokenbind_index::{Revision, TokenReference};
+
+use crate::client::{self, PresentedClient};
+use crate::context::Issuer;
+use crate::error::IssuerError;
+use crate::telemetry;
+
+impl Issuer {
+    /// R1: revokes the token if it is live. One that is unknown, expired or superseded is fine (RFC 7009, section 2.2), and
+    /// what stands in its slot meanwhile is not touched (R5).
+    ///
+    /// The answer is the instant from which on nobody finds the token live.
+    ///
+    /// # Errors
+    /// [`IssuerError::InvalidClient`]; [`IssuerError::UnauthorizedClient`] for another application's token, which stays live
+    /// (section 2.1); those of the store, after which the token may be revoked or not.
+    pub async fn revoke_token(
+        &self,
+        client: Option<&PresentedClient>,
+        token: &SecretString,
+    ) -> Result<Revision, IssuerError> {
+        let application = client::authenticate(self, client).await?;
+        let Some(reference) = TokenReference::parse(token.expose_secret()) else {
+            return Ok(self.store.ping().await?);
+        };
+        let locator = reference.locator;
+        let record = self
+            .store
+            .read(&locator)
+            .await?
+            .filter(|record| record.digest == reference.digest.0);
+        let Some(record) = record else {
+            return Ok(self.store.ping().await?);
+        };
+        if record.client_id != application.client_id {
+            return Err(IssuerError::UnauthorizedClient(
+                "the token was issued to another application",
+            ));
+        }
+        let revoked = self.store.revoke_token(locator.home, locator.slot, &record).await?;
+        let client_id = &application.client_id;
+        telemetry::revoked(
+            "token",
+            client_id,
+            Some(client_id),
+            Some(revoked.count),
+            revoked.revision,
+        );
+        Ok(revoked.revision)
+    }
+}

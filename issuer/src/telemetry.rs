@@ -1,0 +1,97 @@
+//! What the issuer counts, and what it keeps a trail of.
+//!
+//! | name | kind | labels | meaning |
+//! |---|---|---|---|
+//! | [`TOKENS_ISSUED`] | counter | grant, format, outcome (`new`, `reused`, `superseded`) | tokens answered |
+//! | [`ISSUE_ERRORS`] | counter | reason | requests for a token that were refused or failed |
+//! | [`REVOCATIONS`] | counter | by (`token`, `binding`, `subject`, `application`) | revocations done |
+//!
+//! The trail is log lines of the target `tokenbind_issuer::audit`. Neither holds a token, a secret or a raw binding id, and no
+//! name that a caller chose is a label.
+
+use metrics::{Unit, counter, describe_counter};
+use tokenbind_index::Subject;
+use tokenbind_proto::v1::{GrantType, TokenFormat};
+
+use crate::error::IssuerError;
+use crate::grant;
+
+/// Tokens answered.
+pub const TOKENS_ISSUED: &str = "tokenbind_tokens_issued_total";
+/// Requests for a token that were refused or failed.
+pub const ISSUE_ERRORS: &str = "tokenbind_issue_errors_total";
+/// Revocations done.
+pub const REVOCATIONS: &str = "tokenbind_revocations_total";
+
+/// Describes the metrics to the recorder, if there is one.
+pub fn describe() {
+    describe_counter!(
+        TOKENS_ISSUED,
+        Unit::Count,
+        "Tokens answered, by grant, format and outcome."
+    );
+    describe_counter!(
+        ISSUE_ERRORS,
+        Unit::Count,
+        "Requests for a token that were refused or failed, by reason."
+    );
+    describe_counter!(REVOCATIONS, Unit::Count, "Revocations done, by what was revoked.");
+}
+
+/// A token was answered.
+pub(crate) struct IssuedEvent<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) subject: &'a Subject,
+    pub(crate) grant: GrantType,
+    pub(crate) format: TokenFormat,
+    pub(crate) binding_ref: Option<String>,
+    pub(crate) outcome: &'static str,
+    pub(crate) revision: u64,
+}
+
+impl IssuedEvent<'_> {
+    pub(crate) fn record(&self) {
+        let (grant, format) = (grant::name(self.grant), format_word(self.format));
+        counter!(TOKENS_ISSUED, "grant" => grant, "format" => format, "outcome" => self.outcome).increment(1);
+        tracing::info!(
+            target: "tokenbind_issuer::audit",
+            event = "issued",
+            client_id = self.client_id,
+            subject_kind = subject_kind(self.subject),
+            grant,
+            format,
+            outcome = self.outcome,
+            binding_ref = self.binding_ref.as_deref(),
+            revision = self.revision,
+        );
+    }
+}
+
+/// A request for a token was not fulfilled. The name is what the caller says, cut to what can be a name.
+pub(crate) fn refused(claimed_client_id: Option<&str>, error: &IssuerError) {
+    let reason = error.reason();
+    counter!(ISSUE_ERRORS, "reason" => reason).increment(1);
+    let client_id = claimed_client_id.map(|id| id.chars().take(255).collect::<String>());
+    tracing::info!(target: "tokenbind_issuer::audit", event = "refused", client_id, reason);
+}
+
+/// Something was revoked.
+pub(crate) fn revoked(by: &'static str, caller: &str, client_id: Option<&str>, count: Option<u64>, revision: u64) {
+    counter!(REVOCATIONS, "by" => by).increment(1);
+    tracing::info!(target: "tokenbind_issuer::audit", event = "revoked", by, caller, client_id, count, revision);
+}
+
+fn subject_kind(subject: &Subject) -> &'static str {
+    match subject {
+        Subject::User(_) => "user",
+        Subject::Application(_) => "application",
+    }
+}
+
+fn format_word(format: TokenFormat) -> &'static str {
+    match format {
+        TokenFormat::Unspecified => "unspecified",
+        TokenFormat::Jwt => "jwt",
+        TokenFormat::Opaque => "opaque",
+    }
+}
