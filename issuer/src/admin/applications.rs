@@ -1,0 +1,113 @@
+//! Applications.
+
+use tokenbind_index::{Delete, DocumentKind, Expect, GeneratedSecret};
+use tokenbind_proto::index::v1::ApplicationRecord;
+use tokenbind_proto::v1::{Application, Source};
+
+use super::mask::{self, Field};
+use super::{Administration, Page, PageRequest, check_id, present};
+use crate::application::OUTLIVES_TOKENS_SECONDS;
+use crate::declared::{check_application, client_id_problem, documents, normalize_application};
+use crate::error::IssuerError;
+
+const NAME: &str = "application";
+
+/// What an update may change.
+pub(super) const FIELDS: [Field<Application>; 15] = [
+    ("display_name", |it, wanted| it.display_name.clone_from(&wanted.display_name)),
+    ("token_format", |it, wanted| it.token_format = wanted.token_format),
+    ("binding_type", |it, wanted| it.binding_type = wanted.binding_type),
+    ("require_binding", |it, wanted| it.require_binding = wanted.require_binding),
+    ("enforce_binding", |it, wanted| it.enforce_binding = wanted.enforce_binding),
+    ("grants", |it, wanted| it.grants.clone_from(&wanted.grants)),
+    ("scopes", |it, wanted| it.scopes.clone_from(&wanted.scopes)),
+    ("default_scopes", |it, wanted| it.default_scopes.clone_from(&wanted.default_scopes)),
+    ("audiences", |it, wanted| it.audiences.clone_from(&wanted.audiences)),
+    ("default_audiences", |it, wanted| it.default_audiences.clone_from(&wanted.default_audiences)),
+    ("access_token_lifetime_seconds", |it, wanted| {
+        it.access_token_lifetime_seconds = wanted.access_token_lifetime_seconds;
+    }),
+    ("max_bindings_per_subject", |it, wanted| it.max_bindings_per_subject = wanted.max_bindings_per_subject),
+    ("binding_limit_policy", |it, wanted| it.binding_limit_policy = wanted.binding_limit_policy),
+    ("claims", |it, wanted| it.claims.clone_from(&wanted.claims)),
+    ("disabled", |it, wanted| it.disabled = wanted.disabled),
+];
+
+impl Administration {
+    /// Makes an application and its secret, which is shown this once.
+    ///
+    /// # Errors
+    /// [`IssuerError::Invalid`], [`IssuerError::AlreadyExists`], or that of the store.
+    pub async fn create_application(
+        &self,
+        application: Option<Application>,
+    ) -> Result<(Application, GeneratedSecret), IssuerError> {
+        let mut application = present(application, NAME)?;
+        check_application(&application).under(NAME).finish()?;
+        normalize_application(&mut application);
+        application.set_source(Source::Api);
+        let (secret, digest) = self.new_secret();
+        let record = ApplicationRecord { application: Some(application.clone()), secrets: vec![digest] };
+        let stored = documents::put(self.store.as_ref(), &application.client_id, &record, Expect::Absent).await?;
+        stored.ok_or(IssuerError::AlreadyExists(NAME))?;
+        Ok((application, secret))
+    }
+
+    /// Reads an application.
+    ///
+    /// # Errors
+    /// [`IssuerError::Invalid`], [`IssuerError::NotFound`], or that of the store.
+    pub async fn get_application(&self, client_id: &str) -> Result<Application, IssuerError> {
+        check_id("client_id", client_id_problem(client_id))?;
+        let stored = documents::get::<ApplicationRecord>(self.store.as_ref(), client_id).await?;
+        stored.record.application.ok_or(IssuerError::NotFound(NAME))
+    }
+
+    /// Reads a page of the applications.
+    pub async fn list_applications(&self, page: &PageRequest) -> Result<Page<Application>, IssuerError> {
+        let page = page.read::<ApplicationRecord>(self.store.as_ref()).await?;
+        Ok(page.filter_map(|record| record.application))
+    }
+
+    /// Changes the fields of an application that `paths` names. Tokens that are live stay as they are (S17), but a disabled
+    /// application's are refused.
+    ///
+    /// # Errors
+    /// [`IssuerError::Invalid`], also for a change that contradicts what stays; [`IssuerError::NotFound`],
+    /// [`IssuerError::DeclaredInCatalog`], [`IssuerError::Conflict`], or that of the store.
+    pub async fn update_application(
+        &self,
+        wanted: Option<Application>,
+        paths: &[String],
+    ) -> Result<Application, IssuerError> {
+        let wanted = present(wanted, NAME)?;
+        check_id("application.client_id", client_id_problem(&wanted.client_id))?;
+        let stored = documents::get_own::<ApplicationRecord>(self.store.as_ref(), &wanted.client_id).await?;
+        let mut application = stored.record.application.ok_or(IssuerError::NotFound(NAME))?;
+        mask::apply(&FIELDS, paths, &mut application, &wanted)?;
+        check_application(&application).under(NAME).finish()?;
+        normalize_application(&mut application);
+        let record = ApplicationRecord { application: Some(application.clone()), secrets: stored.record.secrets };
+        let expect = Expect::Version(stored.version);
+        let version = documents::put(self.store.as_ref(), &application.client_id, &record, expect).await?;
+        version.ok_or(IssuerError::Conflict(NAME))?;
+        Ok(application)
+    }
+
+    /// Deletes an application. Its tokens die with it, also if one of that name is made again (R4).
+    ///
+    /// # Errors
+    /// [`IssuerError::Invalid`], [`IssuerError::NotFound`], [`IssuerError::DeclaredInCatalog`], [`IssuerError::Conflict`], or
+    /// that of the store.
+    pub async fn delete_application(&self, client_id: &str) -> Result<(), IssuerError> {
+        check_id("client_id", client_id_problem(client_id))?;
+        let stored = documents::get_own::<ApplicationRecord>(self.store.as_ref(), client_id).await?;
+        let expect = Expect::Version(stored.version);
+        let remember_ms = u64::from(OUTLIVES_TOKENS_SECONDS) * 1_000;
+        match self.store.delete_document(DocumentKind::Application, client_id, expect, remember_ms).await? {
+            Delete::Deleted => Ok(()),
+            Delete::Absent => Err(IssuerError::NotFound(NAME)),
+            Delete::Conflict => Err(IssuerError::Conflict(NAME)),
+        }
+    }
+}
