@@ -167,3 +167,33 @@ impl Connected for Connection {
         self.stream.connect_info()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn connect() -> (TcpStream, Connection) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut accepted = Box::pin(accept(listener, 1, CancellationToken::new()));
+        (client, accepted.next().await.unwrap().unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_dropped() {
+        let (_client, mut connection) = connect().await;
+        let error = connection.read(&mut [0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_said_hello_may_be_silent() {
+        let (mut client, mut connection) = connect().await;
+        client.write_all(&[b'x'; PREFACE_BYTES]).await.unwrap();
+        connection.read_exact(&mut [0; PREFACE_BYTES]).await.unwrap();
+        let silence = time::timeout(10 * PREFACE_TIMEOUT, connection.read(&mut [0; 64])).await;
+        assert!(silence.is_err(), "{silence:?}");
+    }
+}

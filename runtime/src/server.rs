@@ -22,7 +22,8 @@ const MAX_PENDING_RESETS: usize = 20;
 const MAX_ERROR_RESETS: usize = 1024;
 /// The most that calls which were cut may still take to disappear.
 const CUT_TIMEOUT: Duration = Duration::from_secs(1);
-const HEALTH: &str = "grpc.health.v1.Health";
+/// The service that says whether the others can work.
+pub(crate) const HEALTH: &str = "grpc.health.v1.Health";
 const REFLECTION: [&str; 2] = [
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",

@@ -92,6 +92,16 @@ impl Telemetry {
     }
 }
 
+/// Something went wrong on the way out: the traces of that are the ones that matter.
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(traces) = self.traces.take() {
+            // What fails here cannot be told to anyone any more.
+            let _ = traces.shutdown_with_timeout(EXPORT_TIMEOUT);
+        }
+    }
+}
+
 fn exporter(service_name: &'static str, endpoint: &str) -> Result<SdkTracerProvider, ExporterBuildError> {
     let exporter = SpanExporter::builder()
         .with_tonic()
@@ -111,7 +121,12 @@ fn log_layer(config: &TelemetryConfig) -> Box<dyn Layer<Registry> + Send + Sync>
     let filter = config.log_filter.clone();
     match config.log_format {
         LogFormat::Human => layer.with_filter(filter).boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).with_filter(filter).boxed(),
+        LogFormat::Json => layer
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .with_filter(filter)
+            .boxed(),
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     methods::{Method, code_name},
     panicked,
 };
-use crate::trace_context;
+use crate::{server::HEALTH, trace_context};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -34,17 +34,11 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn start(method: Arc<Method>, headers: &HeaderMap) -> Self {
         method.count_start();
-        // On the level of debugging, so that it costs nothing where neither logs nor traces want it.
-        let span = tracing::debug_span!(
-            "rpc",
-            otel.name = format_args!("{}/{}", method.service, method.name),
-            otel.kind = "server",
-            otel.status_code = field::Empty,
-            rpc.system = "grpc",
-            rpc.service = method.service,
-            rpc.method = method.name,
-            rpc.grpc.status_code = field::Empty,
-        );
+        let span = if method.service == HEALTH {
+            Span::none()
+        } else {
+            span_of(&method)
+        };
         if !span.is_disabled() {
             let parent = trace_context::extract(headers);
             if parent.has_active_span() {
@@ -106,6 +100,21 @@ impl Drop for Call {
     fn drop(&mut self) {
         self.end(Code::Cancelled);
     }
+}
+
+/// On the level of debugging, so that it costs nothing where neither logs nor traces want it. Health has none: it is asked
+/// every few seconds, and nobody looks for it.
+fn span_of(method: &Method) -> Span {
+    tracing::debug_span!(
+        "rpc",
+        otel.name = format_args!("{}/{}", method.service, method.name),
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        rpc.system = "grpc",
+        rpc.service = method.service,
+        rpc.method = method.name,
+        rpc.grpc.status_code = field::Empty,
+    )
 }
 
 /// Codes that say something about the server rather than the caller, as OpenTelemetry's conventions have it.

@@ -1,22 +1,19 @@
 //! What is refused before a handler sees it, and how long a handler may take.
 
 use super::deadline::caller_timeout;
-use crate::config::ServerConfig;
-use http::{HeaderMap, Request, Response};
+use crate::{config::ServerConfig, server::HEALTH, status};
+use http::{HeaderMap, Response};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 use tonic::{Code, Status, body::Body};
-use tonic_types::{ErrorDetails, StatusExt};
 
 /// Overload passes quickly; a caller that spreads its retries from here on finds room.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 /// What an entry counts on top of its name and value (RFC 9113 section 6.5.2).
 const ENTRY_OVERHEAD: usize = 32;
-/// Health is answered under overload too: a busy server that looks dead gets restarted, and its load moves to the rest.
-const HEALTH: &str = "/grpc.health.v1.Health/";
 
 /// The limits of a server. Clones share one budget.
 #[derive(Clone)]
@@ -35,20 +32,24 @@ impl Limits {
         }
     }
 
-    /// Takes the call in, or says why not.
-    pub(crate) fn admit<B>(&self, request: &Request<B>) -> Result<Admission, Status> {
+    /// Takes a call of `service` in, or says why not.
+    pub(crate) fn admit(&self, service: &str, headers: &HeaderMap) -> Result<Admission, Status> {
         let now = Instant::now();
-        if metadata_bytes(request.headers()) > self.max_metadata_bytes {
-            return Err(Status::resource_exhausted(format!(
-                "metadata exceeds {} bytes",
-                self.max_metadata_bytes
-            )));
+        if metadata_bytes(headers) > self.max_metadata_bytes {
+            let message = format!("metadata exceeds {} bytes", self.max_metadata_bytes);
+            return Err(status::with_reason(
+                Code::ResourceExhausted,
+                "METADATA_TOO_LARGE",
+                message,
+            ));
         }
-        let caller_timeout = caller_timeout(request.headers());
+        let caller_timeout = caller_timeout(headers);
         if caller_timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(deadline_exceeded());
         }
-        let permit = if request.uri().path().starts_with(HEALTH) {
+        // Health is answered under overload too: a busy server that looks dead gets restarted, and its load moves to the
+        // rest.
+        let permit = if service == HEALTH {
             None
         } else {
             Some(
@@ -95,10 +96,11 @@ pub(crate) fn deadline_exceeded() -> Status {
 }
 
 fn overloaded() -> Status {
-    Status::with_error_details(
+    status::retry_after(
         Code::ResourceExhausted,
+        "OVERLOADED",
         "too many calls at once",
-        ErrorDetails::with_retry_info(Some(RETRY_DELAY)),
+        RETRY_DELAY,
     )
 }
 

@@ -50,9 +50,10 @@ impl Service<Request<Body>> for Rpc {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let method = self.methods.get(request.uri().path());
+        let admitted = self.limits.admit(&method.service, request.headers());
         let call = Call::start(method, request.headers());
         let span = call.span().clone();
-        match self.limits.admit(&request) {
+        match admitted {
             Ok(admission) => {
                 let caller_deadline = admission.caller_deadline();
                 let handled = self.routes.call(request);

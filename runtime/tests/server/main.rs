@@ -1,0 +1,18 @@
+//! The server as its callers see it, over real connections.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is how a test fails"
+)]
+
+mod configuration;
+mod health;
+mod limits;
+mod metrics;
+mod panics;
+mod shutdown;
+mod support;
+mod tls;
+mod tracing;

@@ -1,0 +1,196 @@
+//! TLS, with certificates made on the spot.
+
+use crate::support::{Client, Server, assert_works, config, within};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use std::{fs, path::PathBuf};
+use tempfile::TempDir;
+use tokenbind_runtime::config::{ServerArgs, ServerConfig, Violations};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+
+#[derive(clap::Parser)]
+struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// A certificate authority, and files of what it issued.
+struct Authority {
+    folder: TempDir,
+    issuer: Issuer<'static, KeyPair>,
+    certificate: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().pem();
+        Self {
+            folder: TempDir::new().unwrap(),
+            issuer: Issuer::new(params, key),
+            certificate,
+        }
+    }
+
+    fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// The settings of a server that this authority has issued a certificate to.
+    fn settings(&self, more: &[String]) -> Vec<String> {
+        let (cert, key) = self.issue("localhost");
+        let cert = self.file("server.pem", &cert);
+        let key = self.file("server.key", &key);
+        let pair = [
+            format!("--tls-cert={}", cert.display()),
+            format!("--tls-key={}", key.display()),
+        ];
+        [pair.as_slice(), more].concat()
+    }
+
+    fn client_auth(&self, mode: &str) -> Vec<String> {
+        let ca = self.file("ca.pem", &self.certificate);
+        self.settings(&[
+            format!("--tls-client-ca={}", ca.display()),
+            format!("--tls-client-auth={mode}"),
+        ])
+    }
+
+    fn client_tls(&self) -> ClientTlsConfig {
+        ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(&self.certificate))
+            .domain_name("localhost")
+    }
+}
+
+fn check(settings: &[String]) -> Result<ServerConfig, Violations> {
+    let settings = ["test".to_owned()].into_iter().chain(settings.iter().cloned());
+    let args = <Args as clap::Parser>::try_parse_from(settings).unwrap();
+    let mut violations = Violations::new();
+    let config = args.server.check(([127, 0, 0, 1], 0).into(), &mut violations);
+    violations.finish(config)
+}
+
+async fn start(settings: &[String]) -> Server {
+    let tls = check(settings).unwrap().tls;
+    assert!(tls.is_some());
+    Server::start(ServerConfig { tls, ..config() }).await
+}
+
+/// Whether a client with these settings is let in.
+async fn is_let_in(server: &Server, tls: ClientTlsConfig) -> bool {
+    let endpoint = Endpoint::from_shared(format!("https://{}", server.address))
+        .unwrap()
+        .tls_config(tls)
+        .unwrap();
+    match within(endpoint.connect()).await {
+        // A refused client certificate only shows when the first call is made.
+        Ok(channel) => Client(channel).call("Echo", "").await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+#[tokio::test]
+async fn a_server_with_a_certificate_serves_tls_only() {
+    let authority = Authority::new();
+    let server = start(&authority.settings(&[])).await;
+    assert!(is_let_in(&server, authority.client_tls()).await);
+    assert!(
+        !is_let_in(&server, Authority::new().client_tls()).await,
+        "the client trusts another authority"
+    );
+    if let Ok(plain) = server.try_client().await {
+        plain.call("Echo", "").await.unwrap_err();
+    }
+    assert!(is_let_in(&server, authority.client_tls()).await);
+}
+
+#[tokio::test]
+async fn the_address_of_the_peer_is_known_under_tls() {
+    let authority = Authority::new();
+    let server = start(&authority.settings(&[])).await;
+    let endpoint = Endpoint::from_shared(format!("https://{}", server.address)).unwrap();
+    let client = Client(
+        endpoint
+            .tls_config(authority.client_tls())
+            .unwrap()
+            .connect()
+            .await
+            .unwrap(),
+    );
+    assert!(client.call("Peer", "").await.unwrap().starts_with("127.0.0.1:"));
+    assert_works(&client).await;
+}
+
+#[tokio::test]
+async fn client_certificates_are_asked_for_as_configured() {
+    let authority = Authority::new();
+    let identity = |(cert, key): (String, String)| Identity::from_pem(cert, key);
+    let trusted = authority.client_tls().identity(identity(authority.issue("client")));
+    let stranger = authority
+        .client_tls()
+        .identity(identity(Authority::new().issue("client")));
+
+    for (mode, without_certificate) in [("required", false), ("optional", true)] {
+        let server = start(&authority.client_auth(mode)).await;
+        assert!(!is_let_in(&server, stranger.clone()).await, "{mode}");
+        assert_eq!(
+            is_let_in(&server, authority.client_tls()).await,
+            without_certificate,
+            "{mode}"
+        );
+        assert!(is_let_in(&server, trusted.clone()).await, "{mode}");
+    }
+}
+
+#[test]
+fn a_bad_file_is_named() {
+    let authority = Authority::new();
+    let (cert, key) = authority.issue("localhost");
+    let (_, other_key) = authority.issue("localhost");
+    let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let cases = [
+        (cert.as_str(), "no key", "--tls-key", "server.key"),
+        (cert.as_str(), other_key.as_str(), "--tls-key", "server.key"),
+        (cert.as_str(), cert.as_str(), "--tls-key", "server.key"),
+        ("no certificate", key.as_str(), "--tls-cert", "server.pem"),
+        (key.as_str(), key.as_str(), "--tls-cert", "server.pem"),
+        (no_certificate, key.as_str(), "--tls-key", "server.pem"),
+    ];
+    for (cert, key, setting, file) in cases {
+        let settings = authority.settings(&[]);
+        authority.file("server.pem", cert);
+        authority.file("server.key", key);
+        let violations = check(&settings).unwrap_err().to_string();
+        assert!(
+            violations.starts_with(setting) && violations.contains(file),
+            "{violations}"
+        );
+        assert!(!violations.contains("PRIVATE"), "{violations}");
+    }
+
+    let settings = authority.client_auth("required");
+    authority.file("ca.pem", no_certificate);
+    let violations = check(&settings).unwrap_err().to_string();
+    assert!(
+        violations.starts_with("--tls-client-ca") && violations.contains("ca.pem"),
+        "{violations}"
+    );
+}
+
+#[test]
+fn a_key_is_never_shown() {
+    let authority = Authority::new();
+    let config = check(&authority.client_auth("required")).unwrap();
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("PRIVATE") && shown.len() < 1000, "{shown}");
+}
