@@ -1,2 +1,36 @@
-//! Entry point.
-fn main() {}
+//! The validator as a process of its own.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+use tokenbind_runtime::config::ServerArgs;
+use tokenbind_validator::args::{Args, DEFAULT_LISTEN_TEXT};
+use tokenbind_validator::run;
+
+/// The exit code for a wrong command line, as clap has it.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let command = ServerArgs::with_default_listen(Args::command(), DEFAULT_LISTEN_TEXT);
+    let args = Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let config = match args.check() {
+        Ok(config) => config,
+        Err(violations) => return fail(USAGE, violations),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, error),
+    };
+    match runtime.block_on(run::run(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, error),
+    }
+}
+
+fn fail(code: u8, problem: impl Display) -> ExitCode {
+    // Where nobody reads stderr, the exit code has to do.
+    let _ = writeln!(std::io::stderr(), "validator: {problem}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,117 @@
+//! The validator itself: facts, liveness and policy, in this order.
+
+use std::fmt;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokenbind_index::{Clock, IndexError, Namespace, Store};
+use tokenbind_proto::v1::Reason;
+
+use crate::facts::{FactSource, Facts, NoFacts, TokenFacts};
+use crate::observe::Observer;
+use crate::question::{Presented, Question};
+use crate::resource::Resource;
+use crate::verdict::{Freshness, Verdict, challenge};
+use crate::{liveness, policy};
+
+/// The question cannot be answered, because the index cannot be asked: deny (V10). The text is for the operator's log.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct Unavailable(#[from] pub IndexError);
+
+/// Judges tokens. It keeps no verdict: each call is judged by what holds now (V13).
+pub struct Validator {
+    facts: FactSource,
+    clock: Arc<dyn Clock>,
+    tenant: Namespace,
+    observer: Observer,
+}
+
+impl fmt::Debug for Validator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Validator");
+        debug.field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
+impl Validator {
+    /// A validator over an index of this namespace. Metrics are counted with the recorder that is installed by now.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, namespace: Namespace) -> Self {
+        Self {
+            facts: FactSource::new(store, Arc::clone(&clock)),
+            clock,
+            tenant: namespace,
+            observer: Observer::new(),
+        }
+    }
+
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// The index cannot be asked.
+    pub async fn validate(&self, question: &Question<'_>) -> Result<Verdict, Unavailable> {
+        let verdict = self.judge(question).await?;
+        self.observer.validated(question, &verdict);
+        Ok(verdict)
+    }
+
+    /// The facts of a token, if it is live and meant for the caller (RFC 7662, section 2.2; V12).
+    ///
+    /// Who presents the token is no part of the question, so the rules of policy beyond the audience are not applied: the
+    /// answer says what the token is, not whether a request may use it.
+    ///
+    /// # Errors
+    /// The index cannot be asked.
+    pub async fn introspect(
+        &self,
+        token: Presented<'_>,
+        caller: &Resource,
+    ) -> Result<Option<Arc<TokenFacts>>, Unavailable> {
+        let live = match self.facts.resolve(token.0).await {
+            Ok(facts) => liveness::refusal(&facts, self.clock.now_us())
+                .is_none()
+                .then_some(facts.token),
+            Err(NoFacts::Refused { .. }) => None,
+            Err(NoFacts::Unavailable(error)) => return Err(error.into()),
+        };
+        let active = live.filter(|token| !token.client_id.is_empty() && caller.is_among(&token.audiences));
+        self.observer.introspected(caller, active.as_deref());
+        Ok(active)
+    }
+
+    async fn judge(&self, question: &Question<'_>) -> Result<Verdict, Unavailable> {
+        if question.token.0.is_empty() {
+            let freshness = Freshness::of_token(self.clock.now_us());
+            return Ok(refused(Reason::TokenMissing, question, freshness));
+        }
+        match self.facts.resolve(question.token.0).await {
+            Ok(facts) => Ok(self.judge_facts(&facts, question)),
+            Err(NoFacts::Refused { reason, freshness }) => Ok(refused(reason, question, freshness)),
+            Err(NoFacts::Unavailable(error)) => Err(error.into()),
+        }
+    }
+
+    /// What is done on every call, wherever the facts came from.
+    fn judge_facts(&self, facts: &Facts, question: &Question<'_>) -> Verdict {
+        if let Some(reason) = liveness::refusal(facts, self.clock.now_us()) {
+            return refused(reason, question, facts.freshness);
+        }
+        let reason = policy::judge(facts, question, &self.tenant);
+        Verdict {
+            // A resource learns nothing of a token that is not for it.
+            token: (reason != Reason::AudienceMismatch).then(|| Arc::clone(&facts.token)),
+            www_authenticate: challenge(reason, question),
+            reason,
+            freshness: facts.freshness,
+        }
+    }
+}
+
+fn refused(reason: Reason, question: &Question<'_>, freshness: Freshness) -> Verdict {
+    Verdict {
+        reason,
+        token: None,
+        www_authenticate: challenge(reason, question),
+        freshness,
+    }
+}

@@ -1,0 +1,79 @@
+//! What a resource accepts.
+
+use prost::Message as _;
+use tokenbind_index::{DocumentKind, IndexError, Store};
+use tokenbind_proto::index::v1::{ResourceRecord, SecretDigest};
+use tokenbind_proto::v1::{self, BindingType};
+
+/// An API that accepts tokens, as it was declared.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    id: String,
+    /// At least one.
+    audiences: Vec<String>,
+    accepted_client_ids: Vec<String>,
+    accepted_scopes: Vec<String>,
+    enforce_binding: bool,
+    /// As stored, so that a type of a later version still narrows what is accepted.
+    accepted_binding_types: Vec<i32>,
+}
+
+impl Resource {
+    /// Its name.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether one of these audiences means this resource.
+    pub fn is_among(&self, audiences: &[String]) -> bool {
+        self.audiences.iter().any(|own| audiences.contains(own))
+    }
+
+    /// Whether it accepts tokens that were issued to the application. Nobody's, unless declared.
+    pub fn accepts_client(&self, client_id: &str) -> bool {
+        self.accepted_client_ids.iter().any(|accepted| accepted == client_id)
+    }
+
+    /// Of these scopes a token must carry at least one, if there are any.
+    pub fn accepted_scopes(&self) -> &[String] {
+        &self.accepted_scopes
+    }
+
+    /// Whether a bound token is refused where its binding is not presented.
+    pub fn enforces_binding(&self) -> bool {
+        self.enforce_binding
+    }
+
+    /// Whether it accepts tokens that are bound in this way.
+    pub fn accepts_binding_type(&self, binding_type: BindingType) -> bool {
+        self.accepted_binding_types.is_empty() || self.accepted_binding_types.contains(&(binding_type as i32))
+    }
+}
+
+impl From<v1::Resource> for Resource {
+    fn from(declared: v1::Resource) -> Self {
+        let mut audiences = declared.audiences;
+        if audiences.is_empty() {
+            audiences.push(declared.resource_id.clone());
+        }
+        Self {
+            id: declared.resource_id,
+            audiences,
+            accepted_client_ids: declared.accepted_client_ids,
+            accepted_scopes: declared.accepted_scopes,
+            enforce_binding: declared.enforce_binding,
+            accepted_binding_types: declared.accepted_binding_types,
+        }
+    }
+}
+
+/// Reads a resource and its secrets from the index.
+pub(crate) async fn read(store: &dyn Store, id: &str) -> Result<Option<(Resource, Vec<SecretDigest>)>, IndexError> {
+    let Some(document) = store.document(DocumentKind::Resource, id).await? else {
+        return Ok(None);
+    };
+    let corrupt = || IndexError::Corrupt(format!("the record of resource `{}`", id.escape_debug()));
+    let record = ResourceRecord::decode(document.body.as_slice()).map_err(|_| corrupt())?;
+    let declared = record.resource.ok_or_else(corrupt)?;
+    Ok(Some((declared.into(), record.secrets)))
+}

@@ -1,0 +1,185 @@
+//! Putting a validator together and serving it.
+
+use std::io;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use thiserror::Error;
+use tokenbind_index::redis::{ConnectError, RedisIndex};
+use tokenbind_index::{Clock, Namespace, Store, SystemClock};
+use tokenbind_proto::v1::FILE_DESCRIPTOR_SET;
+use tokenbind_proto::v1::validation_service_server::ValidationServiceServer;
+use tokenbind_runtime::admin::AdminServer;
+use tokenbind_runtime::config::ServerConfig;
+use tokenbind_runtime::health::{DEFAULT_INTERVAL, Readiness};
+use tokenbind_runtime::server::{self, ServeError, Services};
+use tokenbind_runtime::shutdown::Shutdown;
+use tokenbind_runtime::telemetry::{self, Telemetry, TelemetryError};
+use tokio::net::TcpListener;
+
+use crate::args::ValidatorConfig;
+use crate::caller::Callers;
+use crate::engine::Validator;
+use crate::transport::grpc::ValidationGrpc;
+
+/// What a validator needs from outside.
+#[derive(Clone)]
+pub struct ValidatorSetup {
+    /// The index.
+    pub store: Arc<dyn Store>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// The namespace of the index, which binding refs are made in.
+    pub namespace: Namespace,
+    /// Callers without credentials count as this resource. For development only.
+    pub unauthenticated_callers_as: Option<String>,
+}
+
+impl std::fmt::Debug for ValidatorSetup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("ValidatorSetup");
+        debug.field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+/// A validator that is about to be served.
+#[derive(Debug)]
+pub struct ValidatorServer {
+    listener: TcpListener,
+    services: Services,
+    config: ServerConfig,
+    readiness: Readiness,
+    shutdown: Shutdown,
+}
+
+impl ValidatorServer {
+    /// Puts it together. It is `NOT_SERVING` until the index answers.
+    pub async fn new(listener: TcpListener, setup: ValidatorSetup, config: ServerConfig, shutdown: Shutdown) -> Self {
+        if let Some(resource) = &setup.unauthenticated_callers_as {
+            tracing::warn!(
+                resource,
+                "callers without credentials are answered as this resource: for development only"
+            );
+        }
+        let services = services(&setup, &config);
+        let store = setup.store;
+        let probe = move || -> BoxFuture<'static, Result<(), String>> {
+            let store = Arc::clone(&store);
+            Box::pin(async move { store.ping().await.map(drop).map_err(|error| error.to_string()) })
+        };
+        let readiness = Readiness::watch(services.names(), probe, DEFAULT_INTERVAL, &shutdown).await;
+        Self {
+            listener,
+            services,
+            config,
+            readiness,
+            shutdown,
+        }
+    }
+
+    /// Whether it can answer.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Serves until the shutdown.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn serve(self) -> Result<(), ServeError> {
+        server::serve(self.listener, self.services, self.config, self.readiness, self.shutdown).await
+    }
+}
+
+/// Serves a validator until the shutdown. The address that it listens on is logged.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve(
+    listener: TcpListener,
+    setup: ValidatorSetup,
+    server: ServerConfig,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    ValidatorServer::new(listener, setup, server, shutdown)
+        .await
+        .serve()
+        .await
+}
+
+fn services(setup: &ValidatorSetup, config: &ServerConfig) -> Services {
+    let (store, clock) = (&setup.store, &setup.clock);
+    let validator = Validator::new(Arc::clone(store), Arc::clone(clock), setup.namespace.clone());
+    let unauthenticated_as = setup.unauthenticated_callers_as.clone();
+    let callers = Callers::new(Arc::clone(store), Arc::clone(clock), unauthenticated_as);
+    let service = ValidationServiceServer::new(ValidationGrpc::new(Arc::new(validator), callers))
+        .max_decoding_message_size(config.max_message_bytes);
+    Services::new()
+        .with_descriptors(FILE_DESCRIPTOR_SET)
+        .add_service(service)
+}
+
+/// Why a validator process ended before it was told to.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Logs, traces or metrics cannot be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The index cannot be used.
+    #[error(transparent)]
+    Index(#[from] ConnectError),
+    /// An address cannot be listened on, or signals cannot be received.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What came of it.
+        error: io::Error,
+    },
+    /// The server failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
+    let what = what.into();
+    move |error| RunError::Io { what, error }
+}
+
+/// Runs a validator over Redis until a signal tells it to stop. The last traces are sent on every way out.
+///
+/// # Errors
+/// See [`RunError`].
+pub async fn run(config: ValidatorConfig) -> Result<(), RunError> {
+    let telemetry = telemetry::init("tokenbind-validator", &config.telemetry)?;
+    let outcome = run_with(config, &telemetry).await;
+    if let Err(error) = &outcome {
+        tracing::error!(%error, "stopped");
+    }
+    telemetry.shutdown().await;
+    outcome
+}
+
+async fn run_with(config: ValidatorConfig, telemetry: &Telemetry) -> Result<(), RunError> {
+    let shutdown = Shutdown::on_signals().map_err(io_error("cannot receive signals"))?;
+    let store = Arc::new(RedisIndex::connect(&config.redis).await?);
+    let listen = config.server.listen;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(io_error(format!("cannot listen on {listen}")))?;
+    let setup = ValidatorSetup {
+        store,
+        clock: Arc::new(SystemClock),
+        namespace: config.redis.namespace,
+        unauthenticated_callers_as: config.unauthenticated_callers_as,
+    };
+    let server = ValidatorServer::new(listener, setup, config.server, shutdown.clone()).await;
+    if let Some((address, metrics)) = config.telemetry.metrics_listen.zip(telemetry.metrics()) {
+        let admin = AdminServer::bind(address, metrics).await;
+        let admin = admin.map_err(io_error(format!("cannot listen on {address}")))?;
+        admin.spawn(vec![server.readiness().clone()], &shutdown);
+    }
+    let outcome = server.serve().await;
+    shutdown.finish().await;
+    Ok(outcome?)
+}

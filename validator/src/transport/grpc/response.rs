@@ -1,0 +1,126 @@
+//! Answers, as the `.proto` writes them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use prost_types::{Duration, Struct, Timestamp};
+use tokenbind_index::BindingRef;
+use tokenbind_proto::v1::{
+    self, BindingType, Confirmation, IntrospectTokenResponse, TokenFormat, ValidateTokenResponse,
+};
+
+use crate::facts::{TokenBinding, TokenFacts};
+use crate::verdict::{Freshness, Verdict};
+
+pub(super) fn validated(verdict: &Verdict) -> ValidateTokenResponse {
+    ValidateTokenResponse {
+        decision: verdict.decision().into(),
+        reason: verdict.reason.into(),
+        token: verdict.token.as_deref().map(token_facts),
+        http_status: verdict.http_status(),
+        www_authenticate: verdict.www_authenticate.clone().into_owned(),
+        freshness: Some(freshness(&verdict.freshness)),
+    }
+}
+
+fn token_facts(token: &TokenFacts) -> v1::TokenFacts {
+    v1::TokenFacts {
+        client_id: token.client_id.clone(),
+        subject: token.subject.claim(),
+        username: token.subject.username().unwrap_or_default().to_owned(),
+        scopes: token.scopes.clone(),
+        audiences: token.audiences.clone(),
+        token_format: token.format.into(),
+        binding: Some(v1::Binding {
+            r#type: token.binding.binding_type().into(),
+            r#ref: binding_ref(token),
+        }),
+        issued_at: Some(timestamp(token.issued_at_us)),
+        expires_at: Some(timestamp(token.expires_at_us)),
+        token_id: token.locator.encode(),
+        authorized_user_type: token.subject.authorized_user_type().to_owned(),
+        claims: claims(token),
+    }
+}
+
+/// RFC 7662, section 2.2; `None` is a token of which nothing is told.
+pub(super) fn introspected(active: Option<&TokenFacts>) -> IntrospectTokenResponse {
+    let Some(token) = active else {
+        return IntrospectTokenResponse::default();
+    };
+    IntrospectTokenResponse {
+        active: true,
+        scope: token.scopes.join(" "),
+        client_id: token.client_id.clone(),
+        username: token.subject.username().unwrap_or_default().to_owned(),
+        token_type: "Bearer".to_owned(),
+        exp: seconds(token.expires_at_us),
+        iat: seconds(token.issued_at_us),
+        nbf: match token.format {
+            TokenFormat::Opaque => seconds(token.issued_at_us),
+            TokenFormat::Jwt | TokenFormat::Unspecified => seconds(token.not_before_us),
+        },
+        sub: token.subject.claim(),
+        aud: token.audiences.clone(),
+        iss: token.issuer.clone().unwrap_or_default(),
+        jti: token.locator.encode(),
+        binding_type: binding_word(token.binding.binding_type()).to_owned(),
+        binding_ref: binding_ref(token),
+        aut: token.subject.authorized_user_type().to_owned(),
+        cnf: confirmation(token),
+        claims: claims(token),
+    }
+}
+
+fn confirmation(token: &TokenFacts) -> Option<Confirmation> {
+    match &token.binding {
+        TokenBinding::Certificate { sha256, .. } => Some(Confirmation {
+            x5t_s256: URL_SAFE_NO_PAD.encode(sha256),
+        }),
+        _ => None,
+    }
+}
+
+fn binding_word(binding_type: BindingType) -> &'static str {
+    match binding_type {
+        BindingType::None => "none",
+        BindingType::ClientRequest => "client-request",
+        BindingType::Certificate => "certificate",
+        BindingType::Dpop => "dpop",
+        BindingType::Unspecified => "",
+    }
+}
+
+fn binding_ref(token: &TokenFacts) -> String {
+    token.binding.reference().map(BindingRef::encode).unwrap_or_default()
+}
+
+fn claims(token: &TokenFacts) -> Option<Struct> {
+    (!token.claims.fields.is_empty()).then(|| token.claims.clone())
+}
+
+fn freshness(freshness: &Freshness) -> v1::Freshness {
+    let (staleness_seconds, staleness_nanos) = split(freshness.max_staleness_us);
+    v1::Freshness {
+        source: freshness.source.into(),
+        revision: freshness.revision,
+        checked_at: Some(timestamp(freshness.checked_at_us)),
+        max_staleness: Some(Duration {
+            seconds: staleness_seconds,
+            nanos: staleness_nanos,
+        }),
+    }
+}
+
+fn timestamp(micros: u64) -> Timestamp {
+    let (seconds, nanos) = split(micros);
+    Timestamp { seconds, nanos }
+}
+
+fn seconds(micros: u64) -> i64 {
+    split(micros).0
+}
+
+fn split(micros: u64) -> (i64, i32) {
+    let nanos = i32::try_from(micros % 1_000_000 * 1_000).unwrap_or_default();
+    (i64::try_from(micros / 1_000_000).unwrap_or(i64::MAX), nanos)
+}

@@ -1,0 +1,43 @@
+//! The one place that turns errors into a status.
+
+use std::time::Duration;
+
+use tokenbind_index::IndexError;
+use tokenbind_runtime::status::{FieldViolation, invalid_argument, retry_after, with_reason};
+use tonic::{Code, Status};
+
+use crate::caller::CallerError;
+use crate::engine::Unavailable;
+
+/// When it is worth asking again, if the index could not be asked.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+pub(super) fn caller(error: CallerError) -> Status {
+    match error {
+        CallerError::InvalidClient => {
+            let message = "the caller must authenticate as a resource: `authorization: Basic` with its id and secret";
+            with_reason(Code::Unauthenticated, "invalid_client", message)
+        }
+        CallerError::ForAnother => {
+            let message = "`resource` must be empty or name the caller: a resource may ask for itself alone";
+            with_reason(Code::PermissionDenied, "access_denied", message)
+        }
+        CallerError::UnknownResource => fields(vec![FieldViolation::new("resource", "there is no such resource")]),
+        CallerError::Unavailable(error) => index(&error),
+    }
+}
+
+pub(super) fn unavailable(error: &Unavailable) -> Status {
+    index(&error.0)
+}
+
+pub(super) fn fields(violations: Vec<FieldViolation>) -> Status {
+    invalid_argument("invalid_request", violations)
+}
+
+/// Whatever is wrong with the index, no verdict can be given; what it is stays in the log.
+fn index(error: &IndexError) -> Status {
+    tracing::warn!(%error, "a question cannot be answered");
+    let message = "the index cannot be asked; deny, and ask again later";
+    retry_after(Code::Unavailable, "temporarily_unavailable", message, RETRY_AFTER)
+}
