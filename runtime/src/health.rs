@@ -1,8 +1,8 @@
 //! Health that tells the truth: `grpc.health.v1.Health`, and the same for `/readyz`.
 
 use crate::shutdown::Shutdown;
-use futures::future::BoxFuture;
-use std::{fmt, sync::Arc, time::Duration};
+use futures::{FutureExt, future::BoxFuture};
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{sync::watch, time};
 use tonic_health::{
     ServingStatus,
@@ -96,6 +96,19 @@ impl fmt::Debug for Readiness {
     }
 }
 
+/// One probe. Whatever becomes of it, the watcher lives on: without one, the last answer would stand for ever.
+async fn bounded<P>(probe: &P) -> Result<(), String>
+where
+    P: Fn() -> BoxFuture<'static, Result<(), String>>,
+{
+    let caught = AssertUnwindSafe(async { probe().await }).catch_unwind();
+    match time::timeout(PROBE_TIMEOUT, caught).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err("the probe panicked".to_owned()),
+        Err(_) => Err("the probe timed out".to_owned()),
+    }
+}
+
 /// The one writer of a [`Readiness`].
 struct Watcher {
     readiness: Readiness,
@@ -113,10 +126,9 @@ impl Watcher {
             let outcome = tokio::select! {
                 biased;
                 () = shutdown.draining() => break,
-                outcome = time::timeout(PROBE_TIMEOUT, probe()) => outcome,
+                outcome = bounded(&probe) => outcome,
             };
-            self.turn(outcome.unwrap_or_else(|_| Err("the probe timed out".to_owned())))
-                .await;
+            self.turn(outcome).await;
             tokio::select! {
                 () = shutdown.draining() => break,
                 () = time::sleep(interval) => {}

@@ -13,6 +13,7 @@ enum Dependency {
     Up,
     Down,
     Stuck,
+    Broken,
 }
 
 async fn start(dependency: &watch::Sender<Dependency>) -> Server {
@@ -24,6 +25,7 @@ async fn start(dependency: &watch::Sender<Dependency>) -> Server {
                 Dependency::Up => Ok(()),
                 Dependency::Down => Err("the dependency is down".to_owned()),
                 Dependency::Stuck => future::pending().await,
+                Dependency::Broken => panic!("the probe is broken"),
             }
         }
         .boxed()
@@ -69,6 +71,19 @@ async fn a_probe_that_hangs_has_failed() {
     until(|| async { !client.is_serving().await }).await;
     assert!(before.elapsed() >= PROBE_TIMEOUT / 2, "turned for another reason");
 
+    dependency.send_replace(Dependency::Up);
+    until(|| client.is_serving()).await;
+}
+
+#[tokio::test]
+async fn a_probe_that_panics_has_failed_and_may_recover() {
+    let dependency = watch::Sender::new(Dependency::Up);
+    let server = start(&dependency).await;
+    let client = server.client().await;
+    until(|| client.is_serving()).await;
+
+    dependency.send_replace(Dependency::Broken);
+    until(|| async { !client.is_serving().await }).await;
     dependency.send_replace(Dependency::Up);
     until(|| client.is_serving()).await;
 }
