@@ -8,6 +8,7 @@ use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::BindingType;
 
 use crate::application::Application;
+use crate::context::Issuer;
 use crate::error::IssuerError;
 
 /// The scope that administers.
@@ -43,6 +44,11 @@ pub struct AdminAccess {
 }
 
 impl AdminAccess {
+    /// Judges by the issuer's store.
+    pub fn of(issuer: &Issuer) -> Self {
+        Self::new(Arc::clone(&issuer.store), issuer.namespace.clone())
+    }
+
     /// Judges by this store.
     pub fn new(store: Arc<dyn Store>, namespace: Namespace) -> Self {
         Self { store, namespace }

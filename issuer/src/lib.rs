@@ -3,8 +3,10 @@
 //! Data flows one way: [`run`] → [`transport`] → a use case (a module here) → `tokenbind_index`. A use case knows neither
 //! tonic nor Redis; what it answers is a domain type or an [`IssuerError`].
 
+pub mod admin;
 pub mod admin_access;
 pub mod application;
+pub mod args;
 pub mod bindings;
 pub mod claims;
 pub mod client;
@@ -18,6 +20,7 @@ pub mod keys;
 pub mod opaque;
 pub mod password;
 pub mod revoke;
+pub mod run;
 pub mod signing;
 pub mod telemetry;
 pub mod transport;

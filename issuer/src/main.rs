@@ -1,2 +1,112 @@
-//! Entry point.
-fn main() {}
+//! The issuer as a process of its own, over Redis. Only wires.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions};
+use tokenbind_index::{Clock, Entropy, SystemClock, SystemEntropy};
+use tokenbind_issuer::Issuer;
+use tokenbind_issuer::args::{IssuerArgs, IssuerConfig};
+use tokenbind_issuer::password::PasswordPool;
+use tokenbind_issuer::run::{self, IssuerSetup};
+use tokenbind_runtime::admin::AdminServer;
+use tokenbind_runtime::config::ServerArgs;
+use tokenbind_runtime::shutdown::Shutdown;
+use tokenbind_runtime::telemetry::{self, Telemetry};
+use tokio::net::TcpListener;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long to wait before Redis is tried again at the start.
+const CONNECT_RETRY: Duration = Duration::from_millis(500);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = ServerArgs::with_default_listen(IssuerArgs::command(), "127.0.0.1:7001");
+    let args = IssuerArgs::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let config = match args.check(entropy.as_ref()) {
+        Ok(config) => config,
+        Err(violations) => return fail(&format!("the configuration is wrong:\n{violations}")),
+    };
+    let telemetry = match telemetry::init("tokenbind-issuer", &config.telemetry) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fail(&error.to_string()),
+    };
+    let outcome = start(config, entropy, &telemetry).await;
+    if let Err(error) = &outcome {
+        tracing::error!(error, "the issuer stopped");
+    }
+    telemetry.shutdown().await;
+    if outcome.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Telemetry) -> Result<(), BoxError> {
+    let shutdown = Shutdown::on_signals()?;
+    let metrics = config.telemetry.metrics_listen.zip(telemetry.metrics());
+    let listener = TcpListener::bind(config.server.listen).await?;
+    let admin = match metrics {
+        Some((address, handle)) => Some(AdminServer::bind(address, handle).await?),
+        None => None,
+    };
+    if config.generated_keys {
+        tracing::warn!("keys were generated: no other issuer and no later run has them. For development only");
+    }
+    let options = RedisOptions::new(config.redis_url, config.namespace.clone());
+    let Some(store) = connect(&options, &shutdown).await? else {
+        return Ok(());
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let issuer = Issuer {
+        store: Arc::new(store),
+        clock,
+        passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref())?),
+        entropy,
+        namespace: config.namespace,
+        issuer_url: config.issuer_url.into(),
+        keys: Arc::new(config.keys),
+        opaque_keys: Arc::new(config.opaque_keys),
+    };
+    let setup = IssuerSetup { issuer };
+    let prepared = run::prepare(setup, config.server, &shutdown).await?;
+    if let Some(admin) = admin {
+        admin.spawn(vec![prepared.readiness()], &shutdown);
+    }
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    let outcome = prepared.serve(listener).await;
+    shutdown.finish().await;
+    Ok(outcome?)
+}
+
+/// Waits for a Redis that is not up yet, but not for one that is set up wrongly. `None`: stopped meanwhile.
+async fn connect(options: &RedisOptions, shutdown: &Shutdown) -> Result<Option<RedisIndex>, ConnectError> {
+    let mut told = false;
+    loop {
+        match RedisIndex::connect(options).await {
+            Ok(store) => return Ok(Some(store)),
+            Err(error @ ConnectError::Unreachable(_)) if !told => {
+                tracing::warn!(%error, "waiting for Redis");
+                told = true;
+            }
+            Err(ConnectError::Unreachable(_)) => {}
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = shutdown.draining() => return Ok(None),
+            () = tokio::time::sleep(CONNECT_RETRY) => {}
+        }
+    }
+}
+
+/// Before there are logs, stderr is all there is.
+#[expect(clippy::print_stderr, reason = "telemetry is not set up yet")]
+fn fail(problem: &str) -> ExitCode {
+    eprintln!("issuer: {problem}");
+    ExitCode::FAILURE
+}

@@ -34,6 +34,8 @@ impl Grant for Password {
             None => (None, 0),
         };
         let known = record.filter(|record| record.user.as_ref().is_some_and(|user| !user.disabled));
+        // A record without a hash is of a user who has no password (any more).
+        let known = known.filter(|record| !record.password_hash.is_empty());
         // Nobody's password takes as long as somebody's (A17).
         let hash = known.as_ref().map(|record| record.password_hash.clone());
         let proven = issuer.passwords.verify(self.password.clone(), hash).await?;

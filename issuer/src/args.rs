@@ -1,0 +1,152 @@
+//! Flags and environment variables of the binary, checked all at once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser};
+use secrecy::SecretString;
+use tokenbind_index::{Entropy, Namespace};
+use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
+
+use crate::opaque::OpaqueKeys;
+use crate::signing::KeyRing;
+
+/// Where the issuer listens unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7001);
+
+/// Issues OAuth 2.0 access tokens that are bound to an application and a device, and revokes them
+#[derive(Debug, Parser)]
+#[command(name = "issuer", version)]
+pub struct IssuerArgs {
+    #[command(flatten)]
+    issuing: IssuingArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Issuer")]
+struct IssuingArgs {
+    /// Redis that holds the binding index, `redis://[user[:password]@]host[:port][/database]`; required
+    #[arg(long, env = "TOKENBIND_REDIS_URL", value_name = "URL", hide_env_values = true)]
+    redis_url: Option<SecretString>,
+
+    /// Prefix of every key in Redis, so that several installations can share one: 1 to 32 of a-z, 0-9, - and _
+    #[arg(long, env = "TOKENBIND_NAMESPACE", value_name = "NAME", default_value = "tokenbind")]
+    namespace: String,
+
+    /// The claim `iss` of every token: a URL without query or fragment, the same on every issuer
+    #[arg(
+        long,
+        env = "TOKENBIND_ISSUER",
+        value_name = "URL",
+        default_value = "http://localhost:7001"
+    )]
+    issuer: String,
+
+    /// Private key that signs JWTs, PEM or JWK (Ed25519, P-256, RSA from 2,048 bits), or a directory of them: the last by
+    /// name signs
+    #[arg(long, env = "TOKENBIND_SIGNING_KEY", value_name = "FILE|DIR")]
+    signing_key: Option<PathBuf>,
+
+    /// Key that opaque tokens are derived with, at least 32 bytes raw or as base64url, or a directory of them: the last by
+    /// name is for new tokens, the others for those that live
+    #[arg(long, env = "TOKENBIND_OPAQUE_KEY", value_name = "FILE|DIR")]
+    opaque_key: Option<PathBuf>,
+
+    /// Development only: generate the keys that are not given. No other issuer and no later run has them
+    #[arg(long, env = "TOKENBIND_GENERATE_KEYS")]
+    generate_keys: bool,
+}
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct IssuerConfig {
+    /// Where the index is.
+    pub redis_url: SecretString,
+    /// Prefixes its keys.
+    pub namespace: Namespace,
+    /// The claim `iss`.
+    pub issuer_url: String,
+    /// Signs JWTs.
+    pub keys: KeyRing,
+    /// Derive opaque tokens.
+    pub opaque_keys: OpaqueKeys,
+    /// Some of the keys were generated.
+    pub generated_keys: bool,
+    /// The server.
+    pub server: ServerConfig,
+    /// Logs, traces and metrics.
+    pub telemetry: TelemetryConfig,
+}
+
+impl IssuerArgs {
+    /// Checks every argument, and reads the files that they name.
+    ///
+    /// # Errors
+    /// All violations at once.
+    pub fn check(self, entropy: &dyn Entropy) -> Result<IssuerConfig, Violations> {
+        let mut violations = Violations::new();
+        let issuing = self.issuing;
+        let redis_url = required_redis(issuing.redis_url, &mut violations);
+        let namespace = violations.record("--namespace", Namespace::parse(&issuing.namespace));
+        let issuer_url = issuer_url(issuing.issuer, &mut violations);
+        let generated_keys = issuing.generate_keys && (issuing.signing_key.is_none() || issuing.opaque_key.is_none());
+        let keys = match issuing.signing_key {
+            Some(path) => violations.record("--signing-key", KeyRing::load(&path)),
+            None if issuing.generate_keys => violations.record("--generate-keys", KeyRing::generate(entropy)),
+            None => missing_key("--signing-key", &mut violations),
+        };
+        let opaque_keys = match issuing.opaque_key {
+            Some(path) => violations.record("--opaque-key", OpaqueKeys::load(&path)),
+            None if issuing.generate_keys => Some(OpaqueKeys::generate(entropy)),
+            None => missing_key("--opaque-key", &mut violations),
+        };
+        let server = self.server.check(DEFAULT_LISTEN, &mut violations);
+        let telemetry = self.telemetry.check(&mut violations);
+        let config = (|| {
+            Some(IssuerConfig {
+                redis_url: redis_url?,
+                namespace: namespace?,
+                issuer_url: issuer_url?,
+                keys: keys?,
+                opaque_keys: opaque_keys?,
+                generated_keys,
+                server: server?,
+                telemetry: telemetry?,
+            })
+        })();
+        violations.finish(config)
+    }
+}
+
+fn required_redis(url: Option<SecretString>, violations: &mut Violations) -> Option<SecretString> {
+    if url.is_none() {
+        violations.push("--redis-url", "is required; `tokenbind dev` runs without a Redis");
+    }
+    url
+}
+
+fn missing_key<T>(name: &str, violations: &mut Violations) -> Option<T> {
+    violations.push(name, "is required, or --generate-keys for development");
+    None
+}
+
+/// RFC 8414, section 2, but for the scheme: whether TLS ends here or before is not for this check.
+fn issuer_url(url: String, violations: &mut Violations) -> Option<String> {
+    let parsed = url.parse::<http::Uri>().ok();
+    let fits = parsed.is_some_and(|uri| {
+        let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+        scheme && uri.host().is_some_and(|host| !host.is_empty()) && !url.contains(['?', '#', '@'])
+    });
+    if !fits || url.len() > 255 {
+        violations.push(
+            "--issuer",
+            "must be an http or https URL of at most 255 bytes without user, query or fragment",
+        );
+        return None;
+    }
+    Some(url)
+}

@@ -1,0 +1,115 @@
+//! Runs an issuer: what the binary, the development stack and tests call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use thiserror::Error;
+use tokenbind_index::Store;
+use tokenbind_runtime::config::ServerConfig;
+use tokenbind_runtime::health::{DEFAULT_INTERVAL, Readiness};
+use tokenbind_runtime::server::{self, ServeError};
+use tokenbind_runtime::shutdown::Shutdown;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+use crate::context::Issuer;
+use crate::error::IssuerError;
+use crate::keys::REFRESH_SECONDS;
+use crate::telemetry;
+use crate::transport::grpc;
+
+/// When publishing the keys is tried again after it failed: often enough to succeed long before a published key ends.
+const REFRESH_RETRY: Duration = Duration::from_secs(10);
+
+/// Why an issuer does not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The public keys could not be published, so nobody could verify what it signs.
+    #[error("the public keys cannot be published: {0}")]
+    Keys(IssuerError),
+    /// It cannot serve.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// What an issuer is made of.
+pub struct IssuerSetup {
+    /// What its use cases share.
+    pub issuer: Issuer,
+}
+
+/// An issuer that has published what it must, and is not serving yet.
+pub struct PreparedIssuer {
+    issuer: Issuer,
+    readiness: Readiness,
+    server: ServerConfig,
+    shutdown: Shutdown,
+}
+
+/// Publishes what an issuer must before it serves, keeps it published in the background, and watches whether the index
+/// answers.
+pub async fn prepare(
+    setup: IssuerSetup,
+    server: ServerConfig,
+    shutdown: &Shutdown,
+) -> Result<PreparedIssuer, RunError> {
+    let issuer = setup.issuer;
+    telemetry::describe();
+    issuer.publish_keys().await.map_err(RunError::Keys)?;
+    shutdown.spawn(keep_published(issuer.clone()));
+    let names = grpc::services(&issuer, server.max_message_bytes);
+    let readiness = watch(names.names(), &issuer.store, shutdown).await;
+    Ok(PreparedIssuer {
+        issuer,
+        readiness,
+        server,
+        shutdown: shutdown.clone(),
+    })
+}
+
+/// Prepares an issuer and serves until `shutdown`.
+pub async fn serve(
+    listener: TcpListener,
+    setup: IssuerSetup,
+    server: ServerConfig,
+    shutdown: Shutdown,
+) -> Result<(), RunError> {
+    prepare(setup, server, &shutdown).await?.serve(listener).await
+}
+
+impl PreparedIssuer {
+    /// Whether its index answers: for `/readyz`.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    /// Serves until the shutdown that it was prepared with, and returns when the last call has ended or was cut.
+    pub async fn serve(self, listener: TcpListener) -> Result<(), RunError> {
+        let services = grpc::services(&self.issuer, self.server.max_message_bytes);
+        Ok(server::serve(listener, services, self.server, self.readiness, self.shutdown).await?)
+    }
+}
+
+async fn watch(names: &[&str], store: &Arc<dyn Store>, shutdown: &Shutdown) -> Readiness {
+    let store = Arc::clone(store);
+    let probe = move || {
+        let store = Arc::clone(&store);
+        async move { store.ping().await.map(|_| ()).map_err(|error| error.to_string()) }.boxed()
+    };
+    Readiness::watch(names, probe, DEFAULT_INTERVAL, shutdown).await
+}
+
+async fn keep_published(issuer: Issuer) {
+    let mut wait = Duration::from_secs(REFRESH_SECONDS);
+    loop {
+        sleep(wait).await;
+        wait = match issuer.publish_keys().await {
+            Ok(()) => Duration::from_secs(REFRESH_SECONDS),
+            Err(error) => {
+                tracing::warn!(%error, "the public keys could not be published again");
+                REFRESH_RETRY
+            }
+        };
+    }
+}
