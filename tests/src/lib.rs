@@ -1,7 +1,33 @@
-//! What the tests stand on: real servers of their own, on free ports, gone with the test.
+//! What the tests stand on: real processes of their own, on free ports, gone with the test, and clients of the public
+//! contract. Nothing here knows how a service works inside.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test stops where it fails")]
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a test stops where it fails, in every function"
+)]
+#![expect(clippy::print_stderr, reason = "a failed test shows the logs of its processes")]
 
+mod ask;
+mod binaries;
+mod client;
+mod deadline;
+mod dev;
+mod errors;
+mod process;
+mod redis_dump;
 mod redis_server;
+mod services;
+mod stack;
 
-pub use redis_server::RedisServer;
+pub use ask::{Ask, client_credentials, password};
+pub use binaries::binary;
+pub use client::{App, Client, Resource, basic, bearer, channel, health, with_authorization};
+pub use deadline::{DEADLINE, wait_until};
+pub use dev::DevStack;
+pub use errors::{fields, reason, retry_after};
+pub use process::Process;
+pub use redis_dump::dump;
+pub use redis_server::{RedisServer, free_port};
+pub use services::{ADMIN_ID, ADMIN_SECRET, Installation, start_validator};
+pub use stack::{Backend, Stack, api, mask, shop};

@@ -120,7 +120,7 @@ fn program(variable: &str, name: &str) -> PathBuf {
 }
 
 /// A port that nothing listens on at this moment.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }

@@ -1,0 +1,147 @@
+//! A process under test: its log in a file, gone with the test.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::deadline::{DEADLINE, poll};
+
+/// What a failed test shows of a log.
+const SHOWN_LINES: usize = 60;
+
+/// A running program. Killed when dropped; the end of its log is shown when the test fails.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    folder: TempDir,
+}
+
+impl Process {
+    /// Starts a program. No variable of this project's that is set around the test reaches it.
+    pub fn start(name: &str, mut command: Command) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = File::create(folder.path().join("stderr")).expect("a log file");
+        let variables = std::env::vars().filter(|(key, _)| key.starts_with("TOKENBIND_") || key.starts_with("OTEL_"));
+        for (key, _) in variables {
+            // One that the test sets itself stays.
+            if !command.get_envs().any(|(own, _)| own == key.as_str()) {
+                command.env_remove(key);
+            }
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} starts: {error}"));
+        Self {
+            name: name.to_owned(),
+            child,
+            folder,
+        }
+    }
+
+    /// All that it wrote to standard error.
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(self.log_path()).expect("the log of a process");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("stderr")
+    }
+
+    /// The first line that it writes to standard output.
+    pub fn first_line(&mut self) -> String {
+        let stdout = self.child.stdout.take().expect("standard output, read once");
+        let (sender, receiver) = mpsc::channel();
+        // A thread of its own: reading cannot be given a deadline. It ends with the process.
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(stdout).lines();
+            let _ = sender.send(lines.next());
+            lines.for_each(drop);
+        });
+        match receiver.recv_timeout(DEADLINE) {
+            Ok(Some(Ok(line))) => line,
+            other => panic!("{} prints a line: {other:?}", self.name),
+        }
+    }
+
+    /// The address that it logs with `message` (in the JSON form of the logs).
+    pub fn logged_address(&mut self, message: &str) -> String {
+        let path = self.log_path();
+        poll(&format!("{} logs {message:?}", self.name), DEADLINE, || {
+            let log = std::fs::read_to_string(&path).ok()?;
+            let found = log.lines().find_map(|line| {
+                let line: Value = serde_json::from_str(line).ok()?;
+                let fields = line.get("fields").unwrap_or(&line);
+                (fields.get("message")? == message).then(|| fields.get("address")?.as_str().map(str::to_owned))?
+            });
+            if found.is_none()
+                && let Ok(Some(status)) = self.child.try_wait()
+            {
+                panic!("{} ended before it was ready: {status}", self.name);
+            }
+            found
+        })
+    }
+
+    /// Asks it to stop (SIGTERM).
+    pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Stops it in the middle of whatever it does (SIGSTOP).
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {signal} {}", self.name);
+    }
+
+    /// Ends it at once (SIGKILL).
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill a process");
+        self.child.wait().expect("a killed process ends");
+    }
+
+    /// How it ended, if it ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the state of a process")
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
+        let what = format!("{} ends", self.name);
+        poll(&what, deadline, || self.ended())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+            eprintln!("--- log of {} ({} lines)\n{}", self.name, lines.len(), shown.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The two services as an operator starts them: processes of their own over a Redis, with a catalog and keys in files.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rcgen::{KeyPair, PKCS_ED25519};
+use tempfile::TempDir;
+
+use crate::binaries::binary;
+use crate::process::Process;
+
+/// The application that the catalog declares for administration.
+pub const ADMIN_ID: &str = "operator";
+/// Its secret.
+pub const ADMIN_SECRET: &str = "tbs_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// SHA-256 of [`ADMIN_SECRET`].
+const ADMIN_SECRET_SHA256: &str = "b1fd0d2a410ffcfd2a2c3f0375ad6fb03d87871abf52c4583e4e3dd65a8bc358";
+
+/// The files of one installation, and the arguments that every issuer of it shares.
+#[derive(Debug)]
+pub struct Installation {
+    folder: TempDir,
+    redis_url: String,
+}
+
+impl Installation {
+    /// New keys, and a catalog with an application for administration alone.
+    pub fn new(redis_url: String) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let signing = KeyPair::generate_for(&PKCS_ED25519).expect("a signing key");
+        let opaque = KeyPair::generate_for(&PKCS_ED25519).expect("32 random bytes");
+        write(&folder.path().join("signing.pem"), signing.serialize_pem().as_bytes());
+        // Any 32 unpredictable bytes will do; the public half of a fresh key is just that.
+        write(&folder.path().join("opaque.key"), opaque.public_key_raw());
+        let catalog = format!(
+            "version: 1\napplications:\n  - client_id: {ADMIN_ID}\n    token_format: jwt\n    grants: [client_credentials]\n    \
+             scopes: [tokenbind.admin]\n    audiences: [tokenbind]\n    secret_sha256: [{ADMIN_SECRET_SHA256}]\n"
+        );
+        write(&folder.path().join("catalog.yaml"), catalog.as_bytes());
+        Self { folder, redis_url }
+    }
+
+    /// The private key that signs JWTs, as PEM.
+    pub fn signing_key(&self) -> PathBuf {
+        self.folder.path().join("signing.pem")
+    }
+
+    /// The catalog file.
+    pub fn catalog(&self) -> PathBuf {
+        self.folder.path().join("catalog.yaml")
+    }
+
+    /// How an issuer of this installation is started; not started yet.
+    pub fn issuer_command(&self) -> Command {
+        let mut command = service("issuer", &self.redis_url);
+        command.arg("--catalog").arg(self.catalog());
+        command.arg("--signing-key").arg(self.signing_key());
+        command.arg("--opaque-key").arg(self.folder.path().join("opaque.key"));
+        command
+    }
+
+    /// Starts an issuer with further arguments; answers where it listens.
+    pub fn start_issuer(&self, arguments: &[&str]) -> (Process, String) {
+        let mut command = self.issuer_command();
+        command.args(arguments);
+        listening("issuer", command)
+    }
+}
+
+/// Starts a validator with further arguments; answers where it listens.
+pub fn start_validator(redis_url: &str, arguments: &[&str]) -> (Process, String) {
+    let mut command = service("validator", redis_url);
+    command.args(arguments);
+    listening("validator", command)
+}
+
+fn service(name: &str, redis_url: &str) -> Command {
+    let mut command = Command::new(binary(name));
+    command.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+        "--drain-seconds",
+        "0",
+    ]);
+    command.args(["--redis-url", redis_url]);
+    command
+}
+
+fn listening(name: &str, command: Command) -> (Process, String) {
+    let mut process = Process::start(name, command);
+    let address = process.logged_address("listening");
+    (process, address)
+}
+
+fn write(path: &Path, content: &[u8]) {
+    std::fs::write(path, content).expect("a file in a temporary folder");
+}
