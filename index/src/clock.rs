@@ -1,12 +1,16 @@
 //! Time is passed in, so that tests own it.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time of day.
 pub trait Clock: Send + Sync + 'static {
     /// Microseconds since 1970.
     fn now_us(&self) -> u64;
+
+    /// Microseconds since some moment, by a clock that nobody sets: for how long something takes, or may be trusted.
+    fn monotonic_us(&self) -> u64;
 
     /// Whole seconds since 1970, as JWT claims count them.
     fn now_seconds(&self) -> u64 {
@@ -27,6 +31,12 @@ impl Clock for SystemClock {
         // A machine before 1970 is told as 1970: every token is then expired or not yet valid.
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        let since_start = START.get_or_init(Instant::now).elapsed();
+        u64::try_from(since_start.as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -50,5 +60,9 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now_us(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        self.now_us()
     }
 }

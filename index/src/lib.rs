@@ -23,6 +23,7 @@ mod slot;
 mod store;
 mod subject;
 mod token;
+mod tracking;
 
 pub use binding::{ApplicationTag, BindingId, BindingIdTooLong, BindingRef, BindingTag, BindingValue};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -39,6 +40,7 @@ pub use store::{
 };
 pub use subject::{Subject, USER_PREFIX};
 pub use token::{OpaqueToken, TokenDigest, TokenReference};
+pub use tracking::{Confirmed, Stamp, Stamped, TrackedIndex};
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8_192;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -9,12 +10,32 @@ use super::MemoryIndex;
 use crate::document::{Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Put};
 use crate::error::IndexError;
 use crate::store::Revision;
+use crate::tracking::Changes;
 
-#[derive(Default)]
 pub(super) struct Documents {
+    changes: Arc<Changes>,
     stored: BTreeMap<(DocumentKind, String), Document>,
     /// The generations of deleted documents, and until when they are remembered, in milliseconds.
     deleted: BTreeMap<(DocumentKind, String), (Generation, u64)>,
+}
+
+/// What changes of a document are told under.
+pub(super) fn key(kind: DocumentKind, id: &str) -> Vec<u8> {
+    format!("{kind:?} {id}").into_bytes()
+}
+
+impl Documents {
+    pub(super) fn new(changes: Arc<Changes>) -> Self {
+        Self {
+            changes,
+            stored: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+        }
+    }
+
+    fn tell(&self, kind: DocumentKind, id: &str) {
+        self.changes.tell(&key(kind, id));
+    }
 }
 
 fn is_expected(stored: Option<&Document>, expect: Expect) -> bool {
@@ -80,6 +101,7 @@ impl DocumentStore for MemoryIndex {
         let generation = stored.generation + 1;
         state.documents.stored.remove(&key);
         state.documents.deleted.insert(key, (generation, now_ms + remember_ms));
+        state.documents.tell(kind, id);
         Ok(Delete::Deleted)
     }
 
@@ -111,6 +133,7 @@ impl DocumentStore for MemoryIndex {
     ) -> Result<Option<(Generation, Revision)>, IndexError> {
         let mut state = self.lock();
         let revision = self.write_at(&mut state);
+        state.documents.tell(kind, id);
         let document = state.documents.stored.get_mut(&(kind, id.to_owned()));
         Ok(document.map(|document| {
             document.generation += 1;

@@ -8,17 +8,27 @@ mod tokens;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use async_trait::async_trait;
+use tokenbind_proto::index::v1::TokenRecord;
+
 use crate::clock::Clock;
-use crate::store::Revision;
+use crate::document::{Document, DocumentKind, DocumentStore as _};
+use crate::error::IndexError;
+use crate::locator::Locator;
+use crate::store::{BindingIndex as _, Revision};
+use crate::tracking::{Changes, Confirmed, Stamp, Stamped, TrackedIndex};
 
 /// An index in memory.
 #[derive(Clone)]
 pub struct MemoryIndex {
     clock: Arc<dyn Clock>,
+    changes: Arc<Changes>,
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
+/// Within one process nothing can be cut off: there is one session, and it does not end.
+const SESSION: u64 = 1;
+
 struct State {
     last_revision: Revision,
     tokens: tokens::Tokens,
@@ -28,9 +38,17 @@ struct State {
 impl MemoryIndex {
     /// An empty index whose records live by `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let changes = Arc::new(Changes::new());
+        changes.begin(SESSION);
+        let state = State {
+            last_revision: 0,
+            tokens: tokens::Tokens::new(Arc::clone(&changes)),
+            documents: documents::Documents::new(Arc::clone(&changes)),
+        };
         Self {
             clock,
-            state: Arc::default(),
+            changes,
+            state: Arc::new(Mutex::new(state)),
         }
     }
 
@@ -43,6 +61,36 @@ impl MemoryIndex {
     fn write_at(&self, state: &mut State) -> Revision {
         state.last_revision = self.clock.now_us().max(state.last_revision + 1);
         state.last_revision
+    }
+}
+
+#[async_trait]
+impl TrackedIndex for MemoryIndex {
+    async fn read_tracked(&self, locator: &Locator) -> Result<Stamped<Option<TokenRecord>>, IndexError> {
+        let stamp = self.changes.stamp(SESSION, &tokens::key(locator.home, locator.slot));
+        Ok(Stamped {
+            value: self.read(locator).await?,
+            stamp,
+        })
+    }
+
+    async fn document_tracked(&self, kind: DocumentKind, id: &str) -> Result<Stamped<Option<Document>>, IndexError> {
+        let stamp = self.changes.stamp(SESSION, &documents::key(kind, id));
+        Ok(Stamped {
+            value: self.document(kind, id).await?,
+            stamp,
+        })
+    }
+
+    fn is_current(&self, stamp: &Stamp) -> bool {
+        self.changes.is_current(stamp)
+    }
+
+    fn confirmed(&self) -> Option<Confirmed> {
+        Some(Confirmed {
+            revision: self.clock.now_us().max(self.lock().last_revision),
+            age_us: 0,
+        })
     }
 }
 

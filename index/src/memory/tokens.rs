@@ -1,6 +1,7 @@
 //! The live tokens in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokenbind_proto::index::v1::TokenRecord;
@@ -13,9 +14,10 @@ use crate::store::{
     BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page,
     Revision, Revoked, Selection,
 };
+use crate::tracking::Changes;
 
-#[derive(Default)]
 pub(super) struct Tokens {
+    changes: Arc<Changes>,
     live: HashMap<(Home, Slot), Entry>,
     /// Each subject's tokens by end of life, then member: the order in which they are listed.
     lists: HashMap<Home, BTreeSet<(u64, Member)>>,
@@ -28,7 +30,24 @@ struct Entry {
     expires_ms: u64,
 }
 
+/// What changes of a slot are told under.
+pub(super) fn key(home: Home, slot: Slot) -> [u8; 32] {
+    let mut key = [0; 32];
+    key[..16].copy_from_slice(home.as_bytes());
+    key[16..].copy_from_slice(&slot.0);
+    key
+}
+
 impl Tokens {
+    pub(super) fn new(changes: Arc<Changes>) -> Self {
+        Self {
+            changes,
+            live: HashMap::new(),
+            lists: HashMap::new(),
+            ends: BTreeMap::new(),
+        }
+    }
+
     fn drop_ended(&mut self, now_ms: u64) {
         while let Some((&(expires_ms, home, slot), _)) = self.ends.first_key_value() {
             if expires_ms > now_ms {
@@ -55,6 +74,7 @@ impl Tokens {
 
     fn put(&mut self, home: Home, slot: Slot, record: TokenRecord, expires_ms: u64) {
         self.remove(home, slot);
+        self.changes.tell(&key(home, slot));
         let member = Member::of(slot, &record);
         self.lists.entry(home).or_default().insert((expires_ms, member));
         self.ends.insert((expires_ms, home, slot), member);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, IntoConnectionInfo as _};
+use redis::{Client, IntoConnectionInfo as _, ProtocolVersion};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
@@ -85,11 +85,17 @@ impl RedisIndex {
     }
 }
 
-async fn manager(options: &RedisOptions) -> Result<ConnectionManager, ConnectError> {
+/// A client of the URL; the texts of its errors hold no password.
+pub(super) fn client(options: &RedisOptions, protocol: ProtocolVersion) -> Result<Client, ConnectError> {
     let url = |error: redis::RedisError| ConnectError::Url(error.to_string());
     let info = options.url.expose_secret().into_connection_info().map_err(url)?;
     let tcp = info.tcp_settings().clone().set_nodelay(true);
-    let client = Client::open(info.set_tcp_settings(tcp)).map_err(url)?;
+    let protocol = info.redis_settings().clone().set_protocol(protocol);
+    Client::open(info.set_tcp_settings(tcp).set_redis_settings(protocol)).map_err(url)
+}
+
+async fn manager(options: &RedisOptions) -> Result<ConnectionManager, ConnectError> {
+    let client = client(options, ProtocolVersion::RESP2)?;
     let config = ConnectionManagerConfig::new()
         .set_response_timeout(Some(options.response_timeout))
         .set_connection_timeout(Some(options.connection_timeout))

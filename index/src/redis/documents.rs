@@ -1,6 +1,7 @@
 //! The documents in Redis.
 
 use async_trait::async_trait;
+use redis::aio::ConnectionLike;
 
 use super::{RedisIndex, corrupt, index_error};
 use crate::document::{Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Put};
@@ -17,6 +18,20 @@ fn document((body, version, generation): Fields) -> Option<Document> {
     })
 }
 
+/// Reads the document of a key, on whichever connection.
+pub(super) async fn read_document(
+    connection: &mut impl ConnectionLike,
+    key: Vec<u8>,
+) -> Result<Option<Document>, IndexError> {
+    let fields: Fields = redis::cmd("HMGET")
+        .arg(key)
+        .arg(&["d", "v", "g"])
+        .query_async(connection)
+        .await
+        .map_err(|error| index_error(&error))?;
+    Ok(document(fields))
+}
+
 fn expected(expect: Expect) -> String {
     match expect {
         Expect::Any => "any".to_owned(),
@@ -28,13 +43,7 @@ fn expected(expect: Expect) -> String {
 #[async_trait]
 impl DocumentStore for RedisIndex {
     async fn document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>, IndexError> {
-        let fields: Fields = redis::cmd("HMGET")
-            .arg(self.keys.document(kind, id))
-            .arg(&["d", "v", "g"])
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(|error| index_error(&error))?;
-        Ok(document(fields))
+        read_document(&mut self.connection.clone(), self.keys.document(kind, id)).await
     }
 
     async fn put_document(

@@ -10,12 +10,14 @@ mod documents;
 mod keys;
 mod scripts;
 mod tokens;
+mod tracking;
 
 use std::sync::Arc;
 
 use ::redis::aio::ConnectionManager;
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 pub use connect::{ConnectError, RedisOptions};
+pub use tracking::RedisTracking;
 
 use crate::error::IndexError;
 use keys::Keys;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use prost::Message as _;
+use redis::aio::ConnectionLike;
 use tokenbind_proto::index::v1::TokenRecord;
 
 use super::{RedisIndex, corrupt, index_error};
@@ -58,12 +59,11 @@ impl BindingIndex for RedisIndex {
     }
 
     async fn read(&self, locator: &Locator) -> Result<Option<TokenRecord>, IndexError> {
-        let record: Option<Vec<u8>> = redis::cmd("GET")
-            .arg(self.keys.record(locator.home, locator.slot))
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(|error| index_error(&error))?;
-        record.as_deref().map(decode).transpose()
+        read_token(
+            &mut self.connection.clone(),
+            self.keys.record(locator.home, locator.slot),
+        )
+        .await
     }
 
     async fn revoke_token(&self, home: Home, slot: Slot, record: &TokenRecord) -> Result<Revoked, IndexError> {
@@ -132,6 +132,19 @@ impl BindingIndex for RedisIndex {
             .map_err(|error| index_error(&error))?;
         Ok(seconds * 1_000_000 + micros)
     }
+}
+
+/// Reads the record of a key, on whichever connection.
+pub(super) async fn read_token(
+    connection: &mut impl ConnectionLike,
+    key: Vec<u8>,
+) -> Result<Option<TokenRecord>, IndexError> {
+    let record: Option<Vec<u8>> = redis::cmd("GET")
+        .arg(key)
+        .query_async(connection)
+        .await
+        .map_err(|error| index_error(&error))?;
+    record.as_deref().map(decode).transpose()
 }
 
 fn decode(record: &[u8]) -> Result<TokenRecord, IndexError> {
