@@ -95,10 +95,10 @@ impl Changes {
     }
 
     /// Forgets everything, if this session is the one whose answers are used.
-    pub(crate) fn end(&self, session: u64) {
-        let _ = self
-            .session
-            .compare_exchange(session, 0, Ordering::SeqCst, Ordering::SeqCst);
+    pub(crate) fn end(&self, session: u64) -> bool {
+        self.session
+            .compare_exchange(session, 0, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
     }
 
     /// To be taken before the read is sent.

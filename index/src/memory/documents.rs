@@ -79,6 +79,7 @@ impl DocumentStore for MemoryIndex {
                 generation,
             },
         );
+        state.documents.tell(kind, id);
         Ok(Put::Stored { version, generation })
     }
 

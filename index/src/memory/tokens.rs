@@ -61,6 +61,7 @@ impl Tokens {
         let Some(entry) = self.live.remove(&(home, slot)) else {
             return false;
         };
+        self.changes.tell(&key(home, slot));
         if let Some(member) = self.ends.remove(&(entry.expires_ms, home, slot))
             && let Some(list) = self.lists.get_mut(&home)
         {

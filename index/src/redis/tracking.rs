@@ -145,8 +145,15 @@ impl Shared {
                 // No list: Redis was flushed.
                 _ => self.changes.tell_all(),
             },
-            PushKind::Disconnection => self.changes.end(session),
+            PushKind::Disconnection => self.end(session),
             _ => {}
+        }
+    }
+
+    /// Nothing that was read in the session is used any more.
+    fn end(&self, session: u64) {
+        if self.changes.end(session) {
+            self.heard.store(0, Ordering::Release);
         }
     }
 }
@@ -164,7 +171,7 @@ async fn supervise(shared: Arc<Shared>, client: redis::Client, options: RedisOpt
             }
             Err(error) => tracing::warn!(error = %index_error(&error), "changes of the index cannot be told"),
         }
-        shared.changes.end(number);
+        shared.end(number);
         shared.session.store(None);
         time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -192,8 +199,8 @@ async fn open(
         .await?;
     let session = Arc::new(Session { number, connection });
     shared.changes.begin(number);
-    heartbeat(shared, &session).await?;
     shared.session.store(Some(Arc::clone(&session)));
+    heartbeat(shared, &session).await?;
     Ok(session)
 }
 

@@ -7,3 +7,4 @@ mod full;
 mod harness;
 mod model;
 mod samples;
+mod tracking;

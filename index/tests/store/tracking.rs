@@ -1,0 +1,238 @@
+//! What may be kept of a read, and for how long.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokenbind_index::memory::MemoryIndex;
+use tokenbind_index::redis::{RedisIndex, RedisOptions, RedisTracking};
+use tokenbind_index::{DocumentKind, Expect, Namespace, Selection, Stamp, Store, SystemClock, TrackedIndex};
+use tokenbind_tests::RedisServer;
+
+use crate::samples::{Sample, home, of_device};
+
+const LEASE: Duration = Duration::from_millis(400);
+
+/// A store, and what tells its changes.
+struct Tracked {
+    store: Arc<dyn Store>,
+    tracking: Arc<dyn TrackedIndex>,
+    server: Option<RedisServer>,
+}
+
+impl Tracked {
+    fn memory() -> Self {
+        let memory = Arc::new(MemoryIndex::new(Arc::new(SystemClock)));
+        Self {
+            store: memory.clone(),
+            tracking: memory,
+            server: None,
+        }
+    }
+
+    async fn redis() -> Self {
+        Self::on(RedisServer::start()).await
+    }
+
+    async fn valkey() -> Self {
+        Self::on(RedisServer::start_valkey()).await
+    }
+
+    async fn on(server: RedisServer) -> Self {
+        let options = RedisOptions::new(server.url().into(), Namespace::default());
+        let store = Arc::new(RedisIndex::connect(&options).await.expect("connect"));
+        let tracking = RedisTracking::start(&options, Arc::new(SystemClock), LEASE).expect("a valid URL");
+        let tracked = Self {
+            store,
+            tracking: Arc::new(tracking),
+            server: Some(server),
+        };
+        tracked
+            .until("changes are told", || tracked.tracking.confirmed().is_some())
+            .await;
+        tracked
+    }
+
+    fn server(&mut self) -> &mut RedisServer {
+        self.server.as_mut().expect("a Redis")
+    }
+
+    async fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !holds() {
+            assert!(Instant::now() < deadline, "waited in vain: {what}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn may_be_used(&self, stamp: &Stamp) -> bool {
+        self.tracking.confirmed().is_some() && self.tracking.is_current(stamp)
+    }
+
+    async fn read(&self, sample: Sample) -> (bool, Stamp) {
+        let read = self.tracking.read_tracked(&sample.locator()).await.expect("read");
+        (read.value.is_some(), read.stamp)
+    }
+}
+
+macro_rules! on_every_store {
+    ($($promise:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test] async fn $promise() { super::$promise(super::Tracked::memory()).await; })+
+        }
+        mod redis {
+            $(#[tokio::test] async fn $promise() { super::$promise(super::Tracked::redis().await).await; })+
+        }
+        mod valkey {
+            $(#[tokio::test] async fn $promise() { super::$promise(super::Tracked::valkey().await).await; })+
+        }
+    };
+}
+
+on_every_store!(
+    every_change_of_a_token_is_told,
+    every_change_of_a_document_is_told,
+    no_change_crosses_a_read_unseen
+);
+
+async fn every_change_of_a_token_is_told(on: Tracked) {
+    let sample = Sample {
+        device: 1,
+        ..Sample::default()
+    };
+    let (live, absent) = on.read(sample).await;
+    assert!(!live && on.may_be_used(&absent));
+    on.store.issue(sample.issue()).await.expect("issue");
+    on.until("a token is issued", || !on.may_be_used(&absent)).await;
+
+    let (live, first) = on.read(sample).await;
+    assert!(live && on.may_be_used(&first));
+    on.store
+        .issue(Sample { serial: 2, ..sample }.issue())
+        .await
+        .expect("issue");
+    on.until("a token is superseded", || !on.may_be_used(&first)).await;
+
+    let (_, second) = on.read(sample).await;
+    on.store
+        .revoke_subject(home(1), of_device(1, 2))
+        .await
+        .expect("revoke another device");
+    assert!(on.may_be_used(&second), "nothing of this token changed");
+    on.store
+        .revoke_subject(home(1), Selection::default())
+        .await
+        .expect("revoke");
+    on.until("a token is revoked", || !on.may_be_used(&second)).await;
+}
+
+async fn every_change_of_a_document_is_told(on: Tracked) {
+    let kind = DocumentKind::Application;
+    let read = async || on.tracking.document_tracked(kind, "a").await.expect("read").stamp;
+    let absent = read().await;
+    on.store
+        .put_document(kind, "a", Vec::new(), Expect::Any)
+        .await
+        .expect("put");
+    on.until("a document is put", || !on.may_be_used(&absent)).await;
+    let put = read().await;
+    on.store.raise_generation(kind, "a").await.expect("raise");
+    on.until("a generation is raised", || !on.may_be_used(&put)).await;
+    let raised = read().await;
+    on.store
+        .delete_document(kind, "a", Expect::Any, 1_000)
+        .await
+        .expect("delete");
+    on.until("a document is deleted", || !on.may_be_used(&raised)).await;
+}
+
+/// The race that a cache must not lose: a first read and a revocation at the same moment. Whatever order they came in, once
+/// changes up to the revocation are confirmed, nobody may still use "live".
+async fn no_change_crosses_a_read_unseen(on: Tracked) {
+    for serial in 0..2_000 {
+        let sample = Sample {
+            serial,
+            device: 1,
+            ..Sample::default()
+        };
+        on.store.issue(sample.issue()).await.expect("issue");
+        let (read, revoked) = tokio::join!(on.read(sample), on.store.revoke_subject(home(1), Selection::default()));
+        let (live, stamp) = read;
+        let revision = revoked.expect("revoke").revision;
+        if live && on.may_be_used(&stamp) {
+            let confirmed = || {
+                on.tracking
+                    .confirmed()
+                    .is_some_and(|confirmed| confirmed.revision >= revision)
+            };
+            on.until("the revocation is confirmed", || !on.may_be_used(&stamp) || confirmed())
+                .await;
+            assert!(
+                !on.may_be_used(&stamp),
+                "a revoked token may still be used (round {serial})"
+            );
+        }
+    }
+}
+
+/// A Redis that is frozen, killed, restarted or flushed: what was read before is not used again, and it goes on by itself.
+#[tokio::test]
+async fn what_was_read_before_a_failure_is_not_used() {
+    let mut on = Tracked::redis().await;
+    let sample = Sample::default();
+    on.store.issue(sample.issue()).await.expect("issue");
+
+    let (_, stamp) = on.read(sample).await;
+    on.server().freeze();
+    on.until("the lease lapses", || !on.may_be_used(&stamp)).await;
+    on.server().thaw();
+    on.until("it goes on", || on.tracking.confirmed().is_some()).await;
+
+    on.store.ping().await.ok();
+    let stamp = loop {
+        if let Ok(read) = on.tracking.read_tracked(&sample.locator()).await {
+            break read.stamp;
+        }
+        tokio::task::yield_now().await;
+    };
+    ::redis::cmd("FLUSHALL")
+        .exec(&mut on.server().connection())
+        .expect("flush");
+    on.until("a flush is told", || !on.may_be_used(&stamp)).await;
+
+    let (_, stamp) = on.read(sample).await;
+    on.server().kill();
+    on.until("the connection is lost", || !on.may_be_used(&stamp)).await;
+    on.server().restart();
+    on.until("it goes on", || on.tracking.confirmed().is_some()).await;
+    assert!(!on.may_be_used(&stamp), "what was read in an earlier session stays old");
+    let (live, stamp) = on.read(sample).await;
+    assert!(!live && on.may_be_used(&stamp));
+}
+
+/// A Redis that can remember one key alone tells of the others as if they had changed.
+#[tokio::test]
+async fn a_full_tracking_table_costs_reads_alone() {
+    let mut on = Tracked::redis().await;
+    ::redis::cmd("CONFIG")
+        .arg(&["SET", "tracking-table-max-keys", "1"])
+        .exec(&mut on.server().connection())
+        .expect("configure");
+    let samples: Vec<Sample> = (0..50)
+        .map(|scope| Sample {
+            scope,
+            ..Sample::default()
+        })
+        .collect();
+    let mut stamps = Vec::new();
+    for sample in &samples {
+        on.store.issue(sample.issue()).await.expect("issue");
+        stamps.push(on.read(*sample).await.1);
+    }
+    on.store
+        .revoke_subject(home(1), Selection::default())
+        .await
+        .expect("revoke");
+    for stamp in &stamps {
+        on.until("every one is old", || !on.may_be_used(stamp)).await;
+    }
+}
