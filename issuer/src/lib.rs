@@ -8,6 +8,7 @@ pub mod admin_access;
 pub mod application;
 pub mod args;
 pub mod bindings;
+pub mod catalog;
 pub mod claims;
 pub mod client;
 pub mod context;
@@ -23,6 +24,8 @@ pub mod revoke;
 pub mod run;
 pub mod signing;
 pub mod telemetry;
+#[cfg(test)]
+mod test_support;
 pub mod transport;
 
 pub use context::Issuer;

@@ -1,6 +1,8 @@
 //! Issues a token into its slot.
 
 mod granted;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,5 @@
+//! The rules S1–S17 over the embedded store.
+
+mod faults;
+mod grants;
+mod slots;
