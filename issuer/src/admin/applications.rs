@@ -13,24 +13,22 @@ use crate::error::IssuerError;
 const NAME: &str = "application";
 
 /// What an update may change.
-pub(super) const FIELDS: [Field<Application>; 15] = [
-    ("display_name", |it, wanted| it.display_name.clone_from(&wanted.display_name)),
-    ("token_format", |it, wanted| it.token_format = wanted.token_format),
-    ("binding_type", |it, wanted| it.binding_type = wanted.binding_type),
-    ("require_binding", |it, wanted| it.require_binding = wanted.require_binding),
-    ("enforce_binding", |it, wanted| it.enforce_binding = wanted.enforce_binding),
-    ("grants", |it, wanted| it.grants.clone_from(&wanted.grants)),
-    ("scopes", |it, wanted| it.scopes.clone_from(&wanted.scopes)),
-    ("default_scopes", |it, wanted| it.default_scopes.clone_from(&wanted.default_scopes)),
-    ("audiences", |it, wanted| it.audiences.clone_from(&wanted.audiences)),
-    ("default_audiences", |it, wanted| it.default_audiences.clone_from(&wanted.default_audiences)),
-    ("access_token_lifetime_seconds", |it, wanted| {
-        it.access_token_lifetime_seconds = wanted.access_token_lifetime_seconds;
-    }),
-    ("max_bindings_per_subject", |it, wanted| it.max_bindings_per_subject = wanted.max_bindings_per_subject),
-    ("binding_limit_policy", |it, wanted| it.binding_limit_policy = wanted.binding_limit_policy),
-    ("claims", |it, wanted| it.claims.clone_from(&wanted.claims)),
-    ("disabled", |it, wanted| it.disabled = wanted.disabled),
+pub(super) const FIELDS: [Field<Application>; 15] = mask::fields![
+    display_name,
+    token_format,
+    binding_type,
+    require_binding,
+    enforce_binding,
+    grants,
+    scopes,
+    default_scopes,
+    audiences,
+    default_audiences,
+    access_token_lifetime_seconds,
+    max_bindings_per_subject,
+    binding_limit_policy,
+    claims,
+    disabled,
 ];
 
 impl Administration {
@@ -47,7 +45,10 @@ impl Administration {
         normalize_application(&mut application);
         application.set_source(Source::Api);
         let (secret, digest) = self.new_secret();
-        let record = ApplicationRecord { application: Some(application.clone()), secrets: vec![digest] };
+        let record = ApplicationRecord {
+            application: Some(application.clone()),
+            secrets: vec![digest],
+        };
         let stored = documents::put(self.store.as_ref(), &application.client_id, &record, Expect::Absent).await?;
         stored.ok_or(IssuerError::AlreadyExists(NAME))?;
         Ok((application, secret))
@@ -87,7 +88,10 @@ impl Administration {
         mask::apply(&FIELDS, paths, &mut application, &wanted)?;
         check_application(&application).under(NAME).finish()?;
         normalize_application(&mut application);
-        let record = ApplicationRecord { application: Some(application.clone()), secrets: stored.record.secrets };
+        let record = ApplicationRecord {
+            application: Some(application.clone()),
+            secrets: stored.record.secrets,
+        };
         let expect = Expect::Version(stored.version);
         let version = documents::put(self.store.as_ref(), &application.client_id, &record, expect).await?;
         version.ok_or(IssuerError::Conflict(NAME))?;
@@ -104,7 +108,11 @@ impl Administration {
         let stored = documents::get_own::<ApplicationRecord>(self.store.as_ref(), client_id).await?;
         let expect = Expect::Version(stored.version);
         let remember_ms = u64::from(OUTLIVES_TOKENS_SECONDS) * 1_000;
-        match self.store.delete_document(DocumentKind::Application, client_id, expect, remember_ms).await? {
+        match self
+            .store
+            .delete_document(DocumentKind::Application, client_id, expect, remember_ms)
+            .await?
+        {
             Delete::Deleted => Ok(()),
             Delete::Absent => Err(IssuerError::NotFound(NAME)),
             Delete::Conflict => Err(IssuerError::Conflict(NAME)),

@@ -5,12 +5,28 @@ use crate::error::{FieldViolations, IssuerError};
 /// A field that can be changed, and how it is taken over.
 pub(super) type Field<T> = (&'static str, fn(target: &mut T, wanted: &T));
 
+/// The fields of a message by their names, each taken over whole.
+macro_rules! fields {
+    ($($field:ident),* $(,)?) => {
+        [$((stringify!($field), |target, wanted| {
+            target.$field.clone_from(&wanted.$field);
+        })),*]
+    };
+}
+pub(super) use fields;
+
 /// Takes over the fields that a mask names.
 ///
 /// # Errors
 /// [`IssuerError::Invalid`] for an empty mask and for every path that is not a field that can be changed.
 pub(super) fn apply<T>(fields: &[Field<T>], paths: &[String], target: &mut T, wanted: &T) -> Result<(), IssuerError> {
-    let names = || fields.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let names = || {
+        fields
+            .iter()
+            .map(|(name, _)| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let mut violations = FieldViolations::new();
     if paths.is_empty() {
         violations.push("update_mask", format!("must name at least one of {}", names()));
@@ -21,7 +37,10 @@ pub(super) fn apply<T>(fields: &[Field<T>], paths: &[String], target: &mut T, wa
     for (index, path) in paths.iter().enumerate() {
         match fields.iter().find(|(name, _)| name == path) {
             Some((_, take_over)) => take_over(target, wanted),
-            None => violations.push(format!("update_mask.paths[{index}]"), format!("must be one of {}", names())),
+            None => violations.push(
+                format!("update_mask.paths[{index}]"),
+                format!("must be one of {}", names()),
+            ),
         }
     }
     violations.finish()
@@ -31,7 +50,10 @@ pub(super) fn apply<T>(fields: &[Field<T>], paths: &[String], target: &mut T, wa
 mod tests {
     use super::*;
 
-    const FIELDS: [Field<(u8, u8)>; 2] = [("left", |it, wanted| it.0 = wanted.0), ("right", |it, wanted| it.1 = wanted.1)];
+    const FIELDS: [Field<(u8, u8)>; 2] = [
+        ("left", |it, wanted| it.0 = wanted.0),
+        ("right", |it, wanted| it.1 = wanted.1),
+    ];
 
     fn update(paths: &[&str]) -> Result<(u8, u8), Vec<String>> {
         let paths: Vec<_> = paths.iter().map(|path| (*path).to_owned()).collect();

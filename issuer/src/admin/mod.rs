@@ -19,6 +19,7 @@ use tokenbind_proto::index::v1::SecretDigest;
 
 pub use self::page::{Page, PageRequest};
 pub use self::secrets::{MAX_OVERLAP_SECONDS, Rotated};
+use crate::admin_access::Administrator;
 use crate::context::Issuer;
 use crate::error::IssuerError;
 use crate::password::PasswordPool;
@@ -45,14 +46,25 @@ impl Administration {
 
     fn new_secret(&self) -> (tokenbind_index::GeneratedSecret, SecretDigest) {
         let secret = tokenbind_index::GeneratedSecret::generate(self.entropy.as_ref());
-        let digest = SecretDigest { sha256: secret.hash().as_bytes().to_vec(), expires_at: 0 };
+        let digest = SecretDigest {
+            sha256: secret.hash().as_bytes().to_vec(),
+            expires_at: 0,
+        };
         (secret, digest)
     }
 }
 
+/// Leaves a trail of what an administrator did.
+pub fn leave_trail(administrator: &Administrator, event: &'static str, id: &str) {
+    let by = administrator.client_id.as_str();
+    tracing::info!(target: "tokenbind_issuer::audit", event, id, by);
+}
+
 /// Refuses an id that nothing can have, before the store is asked for it.
 fn check_id(field: &str, problem: Option<&'static str>) -> Result<(), IssuerError> {
-    problem.map_or(Ok(()), |description| Err(IssuerError::invalid_field(field, description)))
+    problem.map_or(Ok(()), |description| {
+        Err(IssuerError::invalid_field(field, description))
+    })
 }
 
 /// The message that a request is about must be there.

@@ -28,9 +28,17 @@ impl PageRequest {
             size => size,
         };
         violations.require(size <= MAX_SIZE, "page_size", "must be 1 to 1000, or 0 for 100");
-        let after = if page_token.is_empty() { None } else { decode(page_token) };
+        let after = if page_token.is_empty() {
+            None
+        } else {
+            decode(page_token)
+        };
         let understood = page_token.is_empty() || after.is_some();
-        violations.require(understood, "page_token", "must be the `next_page_token` of an answer, or empty");
+        violations.require(
+            understood,
+            "page_token",
+            "must be the `next_page_token` of an answer, or empty",
+        );
         violations.finish()?;
         Ok(Self { size, after })
     }
@@ -43,7 +51,10 @@ impl PageRequest {
         found.truncate(self.size);
         let last = found.last().filter(|_| more);
         let next_page_token = last.map(|(id, _)| URL_SAFE_NO_PAD.encode(id)).unwrap_or_default();
-        Ok(Page { members: found.into_iter().map(|(_, stored)| stored.record).collect(), next_page_token })
+        Ok(Page {
+            members: found.into_iter().map(|(_, stored)| stored.record).collect(),
+            next_page_token,
+        })
     }
 }
 
@@ -59,7 +70,10 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// Turns each member into something else, or leaves it out.
     pub(super) fn filter_map<U>(self, convert: impl FnMut(T) -> Option<U>) -> Page<U> {
-        Page { members: self.members.into_iter().filter_map(convert).collect(), next_page_token: self.next_page_token }
+        Page {
+            members: self.members.into_iter().filter_map(convert).collect(),
+            next_page_token: self.next_page_token,
+        }
     }
 }
 
@@ -91,7 +105,16 @@ mod tests {
 
     #[test]
     fn nothing_asked_is_the_first_hundred() {
-        assert_eq!(PageRequest::parse(0, "").unwrap(), PageRequest { size: 100, after: None });
-        assert_eq!(PageRequest::parse(1_000, "YQ").unwrap(), PageRequest { size: 1_000, after: Some("a".into()) });
+        assert_eq!(
+            PageRequest::parse(0, "").unwrap(),
+            PageRequest { size: 100, after: None }
+        );
+        assert_eq!(
+            PageRequest::parse(1_000, "YQ").unwrap(),
+            PageRequest {
+                size: 1_000,
+                after: Some("a".into())
+            }
+        );
     }
 }

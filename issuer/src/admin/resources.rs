@@ -12,12 +12,12 @@ use crate::error::IssuerError;
 const NAME: &str = "resource";
 
 /// What an update may change.
-pub(super) const FIELDS: [Field<Resource>; 5] = [
-    ("audiences", |it, wanted| it.audiences.clone_from(&wanted.audiences)),
-    ("accepted_client_ids", |it, wanted| it.accepted_client_ids.clone_from(&wanted.accepted_client_ids)),
-    ("accepted_scopes", |it, wanted| it.accepted_scopes.clone_from(&wanted.accepted_scopes)),
-    ("enforce_binding", |it, wanted| it.enforce_binding = wanted.enforce_binding),
-    ("accepted_binding_types", |it, wanted| it.accepted_binding_types.clone_from(&wanted.accepted_binding_types)),
+pub(super) const FIELDS: [Field<Resource>; 5] = mask::fields![
+    audiences,
+    accepted_client_ids,
+    accepted_scopes,
+    enforce_binding,
+    accepted_binding_types,
 ];
 
 impl Administration {
@@ -25,12 +25,18 @@ impl Administration {
     ///
     /// # Errors
     /// [`IssuerError::Invalid`], [`IssuerError::AlreadyExists`], or that of the store.
-    pub async fn create_resource(&self, resource: Option<Resource>) -> Result<(Resource, GeneratedSecret), IssuerError> {
+    pub async fn create_resource(
+        &self,
+        resource: Option<Resource>,
+    ) -> Result<(Resource, GeneratedSecret), IssuerError> {
         let mut resource = present(resource, NAME)?;
         check_resource(&resource).under(NAME).finish()?;
         resource.set_source(Source::Api);
         let (secret, digest) = self.new_secret();
-        let record = ResourceRecord { resource: Some(resource.clone()), secrets: vec![digest] };
+        let record = ResourceRecord {
+            resource: Some(resource.clone()),
+            secrets: vec![digest],
+        };
         let stored = documents::put(self.store.as_ref(), &resource.resource_id, &record, Expect::Absent).await?;
         stored.ok_or(IssuerError::AlreadyExists(NAME))?;
         Ok((resource, secret))
@@ -64,7 +70,10 @@ impl Administration {
         let mut resource = stored.record.resource.ok_or(IssuerError::NotFound(NAME))?;
         mask::apply(&FIELDS, paths, &mut resource, &wanted)?;
         check_resource(&resource).under(NAME).finish()?;
-        let record = ResourceRecord { resource: Some(resource.clone()), secrets: stored.record.secrets };
+        let record = ResourceRecord {
+            resource: Some(resource.clone()),
+            secrets: stored.record.secrets,
+        };
         let expect = Expect::Version(stored.version);
         let version = documents::put(self.store.as_ref(), &resource.resource_id, &record, expect).await?;
         version.ok_or(IssuerError::Conflict(NAME))?;
@@ -80,7 +89,11 @@ impl Administration {
         check_id("resource_id", resource_id_problem(resource_id))?;
         let stored = documents::get_own::<ResourceRecord>(self.store.as_ref(), resource_id).await?;
         let expect = Expect::Version(stored.version);
-        match self.store.delete_document(DocumentKind::Resource, resource_id, expect, 0).await? {
+        match self
+            .store
+            .delete_document(DocumentKind::Resource, resource_id, expect, 0)
+            .await?
+        {
             Delete::Deleted => Ok(()),
             Delete::Absent => Err(IssuerError::NotFound(NAME)),
             Delete::Conflict => Err(IssuerError::Conflict(NAME)),

@@ -27,7 +27,11 @@ impl Administration {
     ///
     /// # Errors
     /// [`IssuerError::Invalid`], [`IssuerError::NotFound`], [`IssuerError::DeclaredInCatalog`], or that of the store.
-    pub async fn rotate_application_secret(&self, client_id: &str, overlap_seconds: u32) -> Result<Rotated, IssuerError> {
+    pub async fn rotate_application_secret(
+        &self,
+        client_id: &str,
+        overlap_seconds: u32,
+    ) -> Result<Rotated, IssuerError> {
         let mut violations = FieldViolations::new();
         violations.problem("client_id", client_id_problem(client_id));
         let in_range = overlap_seconds <= MAX_OVERLAP_SECONDS;
@@ -41,8 +45,14 @@ impl Administration {
             let now = i64::try_from(self.clock.now_seconds()).unwrap_or(i64::MAX);
             let previous_expire_at = rotate(&mut record.secrets, digest.clone(), now, overlap_seconds);
             let expect = Expect::Version(stored.version);
-            if documents::put(self.store.as_ref(), client_id, &record, expect).await?.is_some() {
-                return Ok(Rotated { secret, previous_expire_at });
+            if documents::put(self.store.as_ref(), client_id, &record, expect)
+                .await?
+                .is_some()
+            {
+                return Ok(Rotated {
+                    secret,
+                    previous_expire_at,
+                });
             }
         }
         Err(IssuerError::Conflict("application"))
@@ -54,7 +64,11 @@ impl Administration {
 fn rotate(secrets: &mut Vec<SecretDigest>, new: SecretDigest, now: i64, overlap_seconds: u32) -> Option<i64> {
     let end = now.saturating_add(i64::from(overlap_seconds));
     for secret in secrets.iter_mut() {
-        secret.expires_at = if secret.expires_at == 0 { end } else { secret.expires_at.min(end) };
+        secret.expires_at = if secret.expires_at == 0 {
+            end
+        } else {
+            secret.expires_at.min(end)
+        };
     }
     secrets.retain(|secret| secret.expires_at > now);
     let surplus = secrets.len().saturating_sub(MAX_SECRETS - 1);
@@ -69,7 +83,10 @@ mod tests {
     use super::*;
 
     fn secret(byte: u8, expires_at: i64) -> SecretDigest {
-        SecretDigest { sha256: vec![byte], expires_at }
+        SecretDigest {
+            sha256: vec![byte],
+            expires_at,
+        }
     }
 
     #[test]

@@ -35,7 +35,10 @@ impl Administration {
         violations.finish()?;
         user.set_source(Source::Api);
         let password_hash = self.hash(password).await?;
-        let record = UserRecord { user: Some(user.clone()), password_hash };
+        let record = UserRecord {
+            user: Some(user.clone()),
+            password_hash,
+        };
         let stored = documents::put(self.store.as_ref(), &user.username, &record, Expect::Absent).await?;
         stored.ok_or(IssuerError::AlreadyExists(NAME))?;
         Ok(user)
@@ -84,8 +87,15 @@ impl Administration {
         }
         violations.finish()?;
 
-        let password_hash = if new_password { self.hash(password).await? } else { stored.record.password_hash };
-        let record = UserRecord { user: Some(user.clone()), password_hash };
+        let password_hash = if new_password {
+            self.hash(password).await?
+        } else {
+            stored.record.password_hash
+        };
+        let record = UserRecord {
+            user: Some(user.clone()),
+            password_hash,
+        };
         let expect = Expect::Version(stored.version);
         let version = documents::put(self.store.as_ref(), &user.username, &record, expect).await?;
         version.ok_or(IssuerError::Conflict(NAME))?;
@@ -106,13 +116,19 @@ impl Administration {
         check_id("username", username_problem(username))?;
         let stored = documents::get_own::<UserRecord>(self.store.as_ref(), username).await?;
         let version = suspend(self.store.as_ref(), username, stored).await?;
-        match self.store.delete_document(DocumentKind::User, username, Expect::Version(version), 0).await? {
+        match self
+            .store
+            .delete_document(DocumentKind::User, username, Expect::Version(version), 0)
+            .await?
+        {
             Delete::Deleted | Delete::Absent => Ok(()),
             Delete::Conflict => Err(IssuerError::Conflict(NAME)),
         }
     }
 
     async fn hash(&self, password: SecretString) -> Result<String, IssuerError> {
-        self.passwords.hash(password, std::sync::Arc::clone(&self.entropy)).await
+        self.passwords
+            .hash(password, std::sync::Arc::clone(&self.entropy))
+            .await
     }
 }

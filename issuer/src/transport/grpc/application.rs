@@ -1,7 +1,7 @@
-//! `ApplicationService`.
+//! `tokenbind.v1.ApplicationService`.
 
 use prost_types::Timestamp;
-use tokenbind_proto::v1::application_service_server::{ApplicationService, ApplicationServiceServer};
+use tokenbind_proto::v1::application_service_server::ApplicationService;
 use tokenbind_proto::v1::{
     CreateApplicationRequest, CreateApplicationResponse, DeleteApplicationRequest, DeleteApplicationResponse,
     GetApplicationRequest, GetApplicationResponse, ListApplicationsRequest, ListApplicationsResponse,
@@ -14,22 +14,26 @@ use super::access::require_admin;
 use super::status::to_status;
 use crate::admin::{Administration, PageRequest, leave_trail};
 use crate::admin_access::AdminAccess;
+use crate::context::Issuer;
 
-/// Serves `ApplicationService`.
-pub struct Applications {
+/// Administers applications.
+pub(super) struct ApplicationRpc {
     access: AdminAccess,
     admin: Administration,
 }
 
-impl Applications {
-    /// The service, for administrators alone.
-    pub fn service(access: AdminAccess, admin: Administration) -> ApplicationServiceServer<Self> {
-        ApplicationServiceServer::new(Self { access, admin })
+impl ApplicationRpc {
+    /// Serves this issuer.
+    pub(super) fn new(issuer: &Issuer) -> Self {
+        Self {
+            access: AdminAccess::of(issuer),
+            admin: Administration::of(issuer),
+        }
     }
 }
 
 #[async_trait]
-impl ApplicationService for Applications {
+impl ApplicationService for ApplicationRpc {
     async fn create_application(
         &self,
         request: Request<CreateApplicationRequest>,

@@ -1,6 +1,6 @@
-//! `ResourceService`.
+//! `tokenbind.v1.ResourceService`.
 
-use tokenbind_proto::v1::resource_service_server::{ResourceService, ResourceServiceServer};
+use tokenbind_proto::v1::resource_service_server::ResourceService;
 use tokenbind_proto::v1::{
     CreateResourceRequest, CreateResourceResponse, DeleteResourceRequest, DeleteResourceResponse, GetResourceRequest,
     GetResourceResponse, ListResourcesRequest, ListResourcesResponse, UpdateResourceRequest, UpdateResourceResponse,
@@ -11,22 +11,26 @@ use super::access::require_admin;
 use super::status::to_status;
 use crate::admin::{Administration, PageRequest, leave_trail};
 use crate::admin_access::AdminAccess;
+use crate::context::Issuer;
 
-/// Serves `ResourceService`.
-pub struct Resources {
+/// Administers resources.
+pub(super) struct ResourceRpc {
     access: AdminAccess,
     admin: Administration,
 }
 
-impl Resources {
-    /// The service, for administrators alone.
-    pub fn service(access: AdminAccess, admin: Administration) -> ResourceServiceServer<Self> {
-        ResourceServiceServer::new(Self { access, admin })
+impl ResourceRpc {
+    /// Serves this issuer.
+    pub(super) fn new(issuer: &Issuer) -> Self {
+        Self {
+            access: AdminAccess::of(issuer),
+            admin: Administration::of(issuer),
+        }
     }
 }
 
 #[async_trait]
-impl ResourceService for Resources {
+impl ResourceService for ResourceRpc {
     async fn create_resource(
         &self,
         request: Request<CreateResourceRequest>,

@@ -1,7 +1,7 @@
-//! `UserService`.
+//! `tokenbind.v1.UserService`.
 
 use secrecy::SecretString;
-use tokenbind_proto::v1::user_service_server::{UserService, UserServiceServer};
+use tokenbind_proto::v1::user_service_server::UserService;
 use tokenbind_proto::v1::{
     CreateUserRequest, CreateUserResponse, DeleteUserRequest, DeleteUserResponse, GetUserRequest, GetUserResponse,
     ListUsersRequest, ListUsersResponse, UpdateUserRequest, UpdateUserResponse,
@@ -12,22 +12,26 @@ use super::access::require_admin;
 use super::status::to_status;
 use crate::admin::{Administration, PageRequest, leave_trail};
 use crate::admin_access::AdminAccess;
+use crate::context::Issuer;
 
-/// Serves `UserService`.
-pub struct Users {
+/// Administers users.
+pub(super) struct UserRpc {
     access: AdminAccess,
     admin: Administration,
 }
 
-impl Users {
-    /// The service, for administrators alone.
-    pub fn service(access: AdminAccess, admin: Administration) -> UserServiceServer<Self> {
-        UserServiceServer::new(Self { access, admin })
+impl UserRpc {
+    /// Serves this issuer.
+    pub(super) fn new(issuer: &Issuer) -> Self {
+        Self {
+            access: AdminAccess::of(issuer),
+            admin: Administration::of(issuer),
+        }
     }
 }
 
 #[async_trait]
-impl UserService for Users {
+impl UserService for UserRpc {
     async fn create_user(&self, request: Request<CreateUserRequest>) -> Result<Response<CreateUserResponse>, Status> {
         let administrator = require_admin(&self.access, &request).await?;
         let asked = request.into_inner();

@@ -1,0 +1,559 @@
+//! The file and what it does to a store.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokenbind_index::{Clock, DocumentKind, DocumentStore as _, ManualClock};
+use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, UserRecord};
+use tokenbind_proto::v1::{BindingLimitPolicy, BindingType, GrantType, Source, TokenFormat};
+
+use super::{Catalog, CatalogErrors, PublishError, Published};
+use crate::declared::documents::{self, Declared};
+use crate::declared::test_support::FaultyStore;
+use crate::error::IssuerError;
+
+const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$dG9rZW5iaW5kZG9jcw$I7sIPTrWRq3+yQVpcQQ1VLgZ0ZTUjy5wTvQbqyfHz2c";
+const OTHER_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$b3RoZXJvdGhlcg$I7sIPTrWRq3+yQVpcQQ1VLgZ0ZTUjy5wTvQbqyfHz2c";
+
+fn store() -> FaultyStore {
+    FaultyStore::new(Arc::new(ManualClock::new(1_800_000_000_000_000)) as Arc<dyn Clock>)
+}
+
+/// An application with one setting more.
+fn application(client_id: &str, setting: &str) -> String {
+    format!(
+        "{{client_id: {client_id}, token_format: jwt, grants: [client_credentials], audiences: [orders], \
+         secret_sha256: [{DIGEST}], {setting}}}"
+    )
+}
+
+fn user(username: &str, hash: &str, setting: &str) -> String {
+    format!("{{username: {username}, password_hash: \"{hash}\", {setting}}}")
+}
+
+fn file(applications: &[String], users: &[String], resources: &[&str]) -> String {
+    let [applications, users, resources] = [applications.join(", "), users.join(", "), resources.join(", ")];
+    format!("version: 1\napplications: [{applications}]\nusers: [{users}]\nresources: [{resources}]\n")
+}
+
+fn catalog(applications: &[String], users: &[String], resources: &[&str]) -> Catalog {
+    Catalog::parse(&file(applications, users, resources)).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn refusal(text: &str) -> CatalogErrors {
+    Catalog::parse(text).expect_err("it is wrong")
+}
+
+#[track_caller]
+fn refused_at(text: &str, paths: &[&str]) {
+    let errors = refusal(text);
+    let found: Vec<_> = errors.0.iter().map(|error| error.path.as_str()).collect();
+    assert_eq!(found, paths, "{errors}");
+}
+
+async fn record<R: Declared>(store: &FaultyStore, id: &str) -> Option<R> {
+    documents::find::<R>(store, id)
+        .await
+        .unwrap()
+        .map(|stored| stored.record)
+}
+
+#[test]
+fn the_example_of_the_documentation_is_read_as_it_says() {
+    let documentation = include_str!("../../../docs/catalog.md");
+    let (_, example) = documentation.split_once("```yaml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let catalog = Catalog::parse(example).unwrap_or_else(|errors| panic!("{errors}"));
+
+    let record = &catalog.applications["shop-mobile"];
+    let application = record.application.as_ref().unwrap();
+    assert_eq!(application.token_format(), TokenFormat::Jwt);
+    assert_eq!(application.binding_type(), BindingType::ClientRequest);
+    assert_eq!(application.grants, [GrantType::Password as i32]);
+    assert_eq!(application.binding_limit_policy(), BindingLimitPolicy::EvictOldest);
+    assert_eq!(
+        (
+            application.access_token_lifetime_seconds,
+            application.max_bindings_per_subject
+        ),
+        (900, 5)
+    );
+    assert!(application.require_binding && application.enforce_binding && !application.disabled);
+    assert_eq!(application.claims.len(), 2);
+    let ends: Vec<_> = record
+        .secrets
+        .iter()
+        .map(|secret| (secret.sha256.len(), secret.expires_at))
+        .collect();
+    assert_eq!(ends, [(32, 0), (32, 1_801_353_600)]);
+    let operations = catalog.applications["operations"].application.as_ref().unwrap();
+    assert_eq!(operations.binding_type(), BindingType::None);
+
+    let user = catalog.users["alice"].user.as_ref().unwrap();
+    assert_eq!(
+        (user.attributes["tier"].as_str(), user.scopes.as_slice()),
+        ("gold", &["orders.read".to_owned()][..])
+    );
+    let resource = catalog.resources["orders"].resource.as_ref().unwrap();
+    assert_eq!(resource.accepted_client_ids, ["shop-mobile"]);
+    assert_eq!(resource.accepted_binding_types, [BindingType::ClientRequest as i32]);
+    assert_eq!(catalog.resources["orders"].secrets.len(), 1);
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once_with_its_place() {
+    let text = format!(
+        "version: 2
+colour: blue
+applications:
+  - client_id: shop
+    token_format: jwtt
+    grants: [password, implicit]
+    audiences: orders
+    scopes: [a, 7]
+    disabled: maybe
+    access_token_lifetime_seconds: -1
+    flavour: sour
+    secret_sha256: [{DIGEST}]
+  - just text
+  - client_id: shop
+    token_format: opaque
+    token_format: jwt
+    grants: [password]
+    audiences: [orders]
+    binding_type: dpop
+    secret_sha256: []
+users:
+  - username: alice
+    password_hash: hunter2hunter2
+resources:
+  - resource_id: orders
+    accepted_client_ids: [\"user:alice\"]
+"
+    );
+    let told = refusal(&text).to_string();
+    let expected = [
+        "version: must be set to 1, the version of the format (line 1)",
+        "colour: is not a known field (line 2)",
+        "applications[0].token_format: must be one of jwt, opaque (line 5)",
+        "applications[0].grants[1]: must be one of password, client_credentials (line 6)",
+        "applications[0].scopes[1]: must be text: put it in quotes (line 8)",
+        "applications[0].audiences: must be a list; `[]` is an empty one (line 7)",
+        "applications[0].access_token_lifetime_seconds: must be a whole number, not negative (line 10)",
+        "applications[0].disabled: must be true or false (line 9)",
+        "applications[0].flavour: is not a known field (line 11)",
+        "applications[1]: must be a mapping of fields (line 13)",
+        "applications[2].token_format: is there twice (line 16)",
+        "applications[2].binding_type: dpop is not available in this version (line 19)",
+        "applications[2].client_id: is declared already, at applications[0] (line 14)",
+        "applications[2].secret_sha256: must have at least one digest: without a secret the application could not prove \
+         who it is (line 20)",
+        "users[0].password_hash: must be a PHC string of argon2id; `tokenbind user hash-password` makes one (line 23)",
+        "resources[0].accepted_client_ids[0]: must not begin with `user:`, which marks the subject of a user (line 26)",
+    ];
+    for line in expected {
+        assert!(told.lines().any(|one| one == line), "not told: {line}\n\n{told}");
+    }
+    assert_eq!(told.lines().count(), expected.len(), "{told}");
+}
+
+#[test]
+fn a_field_that_cannot_be_read_is_not_told_to_be_missing_too() {
+    refused_at(
+        &file(&[application("a", "scopes: 7")], &[], &[]),
+        &["applications[0].scopes"],
+    );
+    let text = file(
+        &["{client_id: 7, token_format: 1, grants: 2, audiences: 3, secret_sha256: 4}".into()],
+        &[],
+        &[],
+    );
+    let fields = ["client_id", "token_format", "grants", "audiences", "secret_sha256"];
+    refused_at(
+        &text,
+        &fields
+            .map(|field| format!("applications[0].{field}"))
+            .each_ref()
+            .map(String::as_str),
+    );
+}
+
+#[test]
+fn a_plain_secret_is_refused_with_the_command_that_makes_a_digest_and_is_not_repeated() {
+    for (key, command) in [
+        ("client_secret", "tokenbind app secret"),
+        ("secret", "tokenbind app secret"),
+    ] {
+        let told = refusal(&file(&[application("a", &format!("{key}: tbs_canary"))], &[], &[])).to_string();
+        assert!(told.contains(command) && !told.contains("canary"), "{told}");
+    }
+    let told = refusal(&file(&[], &[user("a", HASH, "password: canary")], &[])).to_string();
+    assert!(
+        told.contains("tokenbind user hash-password") && !told.contains("canary"),
+        "{told}"
+    );
+    let told = refusal(&file(&[application("a", "").replace(DIGEST, "tbs_canary")], &[], &[])).to_string();
+    assert!(told.contains("secret_sha256[0]") && !told.contains("canary"), "{told}");
+    let told = refusal(&file(&[], &[user("a", "canary", "")], &[])).to_string();
+    assert!(!told.contains("canary"), "{told}");
+}
+
+#[test]
+fn text_that_is_no_yaml_is_told_with_its_line_and_without_the_text() {
+    let errors = refusal("version: 1\nusers:\n  - {username: alice, password: canary\n  - [\n");
+    assert_eq!(errors.0.len(), 1, "{errors}");
+    assert!(errors.0[0].line.is_some(), "{errors}");
+    assert!(!errors.to_string().contains("canary"), "{errors}");
+    assert_eq!(refusal("version: 1\n---\nversion: 1\n").0.len(), 1);
+}
+
+#[test]
+fn nothing_and_anything_but_a_mapping_are_refused() {
+    for text in ["", "[]", "7", "# only a comment\n"] {
+        assert_eq!(refusal(text).0.len(), 1, "{text:?}");
+    }
+    refused_at("applications: []", &["version"]);
+    refused_at("version: \"1\"", &["version"]);
+    refused_at("version: 1\napplications:\nusers: {}\n", &["applications", "users"]);
+    assert_eq!(Catalog::parse("version: 1").unwrap(), Catalog::default());
+}
+
+#[test]
+fn merge_keys_are_unknown_and_aliases_are_fine() {
+    let aliased = file(
+        &[application("a", "scopes: &all [x, y], default_scopes: *all")],
+        &[],
+        &[],
+    );
+    assert!(Catalog::parse(&aliased).is_ok());
+    let merged = file(&[application("a", "<<: {scopes: [x]}")], &[], &[]);
+    refused_at(&merged, &["applications[0].\"<<\""]);
+}
+
+#[test]
+fn words_that_yaml_could_take_for_something_else_are_not_guessed() {
+    refused_at(
+        &file(&[application("a", "disabled: yes")], &[], &[]),
+        &["applications[0].disabled"],
+    );
+    refused_at(
+        &file(&[application("a", "display_name: 007")], &[], &[]),
+        &["applications[0].display_name"],
+    );
+    refused_at(
+        &file(&[application("a", "display_name: ~")], &[], &[]),
+        &["applications[0].display_name"],
+    );
+    refused_at(
+        &file(&[application("a", "require_binding: \"true\"")], &[], &[]),
+        &["applications[0].require_binding"],
+    );
+}
+
+#[test]
+fn claims_are_checked_one_by_one() {
+    let claims = |claims: &str| file(&[application("a", &format!("claims: [{claims}]"))], &[], &[]);
+    assert!(Catalog::parse(&claims("{name: a, static_value: b}, {name: c, user_attribute: d}")).is_ok());
+    refused_at(
+        &claims("{name: a}, {name: b, static_value: c, user_attribute: d}, 7, {name: e, static_value: 1, extra: 2}"),
+        &[
+            "applications[0].claims[0]",
+            "applications[0].claims[1]",
+            "applications[0].claims[2]",
+            "applications[0].claims[3].static_value",
+            "applications[0].claims[3].extra",
+        ],
+    );
+    refused_at(
+        &claims("{name: sub, static_value: b}"),
+        &["applications[0].claims[0].name"],
+    );
+}
+
+#[test]
+fn secrets_are_checked_one_by_one() {
+    let secrets = |secrets: &str| {
+        file(
+            &[application("a", "").replace(&format!("[{DIGEST}]"), &format!("[{secrets}]"))],
+            &[],
+            &[],
+        )
+    };
+    let path = |index: usize, rest: &str| format!("applications[0].secret_sha256[{index}]{rest}");
+    refused_at(&secrets(&format!("{DIGEST}, {DIGEST}")), &[&path(1, "")]);
+    let bad = format!("short, [], {{sha256: {DIGEST}, expires_at: tomorrow}}, {{sha256: {DIGEST}, until: 1}}");
+    refused_at(
+        &secrets(&bad),
+        &[&path(0, ""), &path(1, ""), &path(2, ".expires_at"), &path(3, ".until")],
+    );
+    let six: Vec<_> = (0..6).map(|n| DIGEST.replace("9f86", &format!("000{n}"))).collect();
+    refused_at(&secrets(&six.join(", ")), &["applications[0].secret_sha256"]);
+}
+
+#[test]
+fn a_file_has_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.yaml");
+    std::fs::write(&path, file(&[], &[], &["{resource_id: a}"])).unwrap();
+    assert_eq!(Catalog::load(&path).unwrap().resources.len(), 1);
+    let large = usize::try_from(super::MAX_FILE_BYTES).unwrap() + 1;
+    std::fs::write(&path, "#".repeat(large)).unwrap();
+    assert!(Catalog::load(&path).unwrap_err().to_string().contains("larger than"));
+    let missing = folder.path().join("missing.yaml");
+    assert!(
+        Catalog::load(&missing)
+            .unwrap_err()
+            .to_string()
+            .contains("missing.yaml")
+    );
+
+    let resources: Vec<_> = (0..10_001).map(|n| format!("{{resource_id: r{n}}}")).collect();
+    let mut members: Vec<_> = resources.iter().map(String::as_str).collect();
+    assert!(
+        refusal(&file(&[], &[], &members))
+            .to_string()
+            .contains("at most 10000 entries")
+    );
+    members.pop();
+    assert_eq!(catalog(&[], &[], &members).resources.len(), 10_000);
+}
+
+#[test]
+fn records_that_a_program_puts_together_are_checked_too() {
+    let errors = Catalog::from_records(vec![ApplicationRecord::default()], Vec::new(), Vec::new()).unwrap_err();
+    let paths: Vec<_> = errors.0.iter().map(|error| error.path.as_str()).collect();
+    let fields = ["client_id", "token_format", "grants", "audiences", "secret_sha256"];
+    assert_eq!(paths, fields.map(|field| format!("applications[0].{field}")));
+}
+
+#[tokio::test]
+async fn publishing_stores_everything_once() {
+    let store = store();
+    let catalog = catalog(
+        &[application("shop", "")],
+        &[user("alice", HASH, "attributes: {a: x, b: y, c: z, d: v}")],
+        &["{resource_id: orders}"],
+    );
+    let first = catalog.publish(&store).await.unwrap();
+    assert_eq!(
+        first,
+        Published {
+            stored: 3,
+            unchanged: 0,
+            removed: 0
+        }
+    );
+    assert_eq!(
+        record::<ApplicationRecord>(&store, "shop").await.unwrap().source(),
+        Source::Catalog
+    );
+    assert_eq!(
+        record::<UserRecord>(&store, "alice").await.unwrap().source(),
+        Source::Catalog
+    );
+    assert_eq!(
+        record::<ResourceRecord>(&store, "orders").await.unwrap().source(),
+        Source::Catalog
+    );
+
+    let again = catalog.publish(&store).await.unwrap();
+    assert_eq!(
+        again,
+        Published {
+            stored: 0,
+            unchanged: 3,
+            removed: 0
+        }
+    );
+    assert_eq!(
+        store.puts.load(Ordering::SeqCst),
+        3,
+        "nothing unchanged is written again"
+    );
+}
+
+#[tokio::test]
+async fn what_is_declared_no_more_is_removed_and_what_the_api_made_stays() {
+    let store = store();
+    let made = catalog(
+        &[application("made", "")],
+        &[user("made", HASH, "")],
+        &["{resource_id: made}"],
+    );
+    made.seed(&store).await.unwrap();
+    let before = catalog(
+        &[application("a", ""), application("b", "")],
+        &[user("a", HASH, ""), user("b", HASH, "")],
+        &["{resource_id: a}", "{resource_id: b}"],
+    );
+    before.publish(&store).await.unwrap();
+    for username in ["a", "b", "made"] {
+        store.issue_to(username).await;
+    }
+
+    let after = catalog(&[application("b", "")], &[user("b", HASH, "")], &["{resource_id: b}"]);
+    let done = after.publish(&store).await.unwrap();
+    assert_eq!(
+        done,
+        Published {
+            stored: 0,
+            unchanged: 3,
+            removed: 3
+        }
+    );
+    for (id, there) in [("a", false), ("b", true), ("made", true)] {
+        assert_eq!(record::<ApplicationRecord>(&store, id).await.is_some(), there, "{id}");
+        assert_eq!(record::<UserRecord>(&store, id).await.is_some(), there, "{id}");
+        assert_eq!(record::<ResourceRecord>(&store, id).await.is_some(), there, "{id}");
+        assert_eq!(store.is_live(id).await, there, "{id}");
+    }
+    // R4: the application's tokens stay dead if it comes back.
+    before.publish(&store).await.unwrap();
+    let document = store.document(DocumentKind::Application, "a").await.unwrap().unwrap();
+    assert_eq!(document.generation, 2);
+}
+
+#[tokio::test]
+async fn an_id_that_the_api_made_is_named_and_nothing_is_changed() {
+    let store = store();
+    let made = catalog(&[application("b", "")], &[user("u", HASH, "")], &["{resource_id: r}"]);
+    made.seed(&store).await.unwrap();
+    let declared = catalog(
+        &[application("a", ""), application("b", "")],
+        &[user("u", HASH, "")],
+        &["{resource_id: r}", "{resource_id: s}"],
+    );
+    let refused = declared.publish(&store).await.unwrap_err();
+    let names = ["application \"b\"", "user \"u\"", "resource \"r\""].map(str::to_owned);
+    assert_eq!(refused, PublishError::MadeByApi(names.to_vec()));
+    assert!(record::<ApplicationRecord>(&store, "a").await.is_none());
+    assert!(record::<ResourceRecord>(&store, "s").await.is_none());
+    assert_eq!(
+        record::<ApplicationRecord>(&store, "b").await.unwrap().source(),
+        Source::Api
+    );
+}
+
+#[tokio::test]
+async fn a_changed_application_is_written_and_keeps_its_generation() {
+    let store = store();
+    catalog(&[application("shop", "")], &[], &[])
+        .publish(&store)
+        .await
+        .unwrap();
+    let changed = catalog(&[application("shop", "disabled: true")], &[], &[]);
+    assert_eq!(changed.publish(&store).await.unwrap().stored, 1);
+    assert!(
+        record::<ApplicationRecord>(&store, "shop")
+            .await
+            .unwrap()
+            .application
+            .unwrap()
+            .disabled
+    );
+    let document = store
+        .document(DocumentKind::Application, "shop")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(document.generation, 1);
+}
+
+#[tokio::test]
+async fn another_password_and_being_disabled_revoke_a_users_tokens_and_other_changes_do_not() {
+    let store = store();
+    catalog(&[], &[user("alice", HASH, "")], &[])
+        .publish(&store)
+        .await
+        .unwrap();
+    store.issue_to("alice").await;
+    catalog(&[], &[user("alice", HASH, "scopes: [a]")], &[])
+        .publish(&store)
+        .await
+        .unwrap();
+    assert!(store.is_live("alice").await);
+
+    let changed = catalog(&[], &[user("alice", OTHER_HASH, "")], &[]);
+    changed.publish(&store).await.unwrap();
+    assert!(!store.is_live("alice").await);
+    let stored = record::<UserRecord>(&store, "alice").await.unwrap();
+    assert_eq!(stored.password_hash, OTHER_HASH);
+    assert!(!stored.user.unwrap().disabled);
+
+    store.issue_to("alice").await;
+    catalog(&[], &[user("alice", OTHER_HASH, "disabled: true")], &[])
+        .publish(&store)
+        .await
+        .unwrap();
+    assert!(!store.is_live("alice").await);
+    let stored = record::<UserRecord>(&store, "alice").await.unwrap();
+    assert_eq!(
+        (stored.password_hash.as_str(), stored.user.unwrap().disabled),
+        (OTHER_HASH, true)
+    );
+}
+
+#[tokio::test]
+async fn a_revocation_that_failed_is_made_up_for_at_the_next_start() {
+    let store = store();
+    let users = [user("gone", HASH, ""), user("off", HASH, "")];
+    catalog(&[], &users, &[]).publish(&store).await.unwrap();
+    store.issue_to("gone").await;
+    store.issue_to("off").await;
+    let after = catalog(&[], &[user("off", HASH, "disabled: true")], &[]);
+    store.no_revocation.store(true, Ordering::SeqCst);
+    let failed = after.publish(&store).await.unwrap_err();
+    assert!(
+        matches!(failed, PublishError::Failed(IssuerError::Unavailable(_))),
+        "{failed}"
+    );
+    assert!(store.is_live("off").await);
+
+    store.no_revocation.store(false, Ordering::SeqCst);
+    after.publish(&store).await.unwrap();
+    assert!(!store.is_live("off").await);
+    assert!(!store.is_live("gone").await);
+    assert!(record::<UserRecord>(&store, "gone").await.is_none());
+    assert_eq!(record::<UserRecord>(&store, "off").await.unwrap().password_hash, HASH);
+}
+
+#[tokio::test]
+async fn an_issuer_that_writes_the_same_at_the_same_time_is_no_error() {
+    let store = store();
+    let catalog = catalog(
+        &[application("shop", "")],
+        &[user("alice", HASH, "")],
+        &["{resource_id: orders}"],
+    );
+    store.conflicts.store(4, Ordering::SeqCst);
+    assert_eq!(catalog.publish(&store).await.unwrap().stored, 3);
+    let (one, other) = tokio::join!(catalog.publish(&store), catalog.publish(&store));
+    assert_eq!((one.unwrap().unchanged, other.unwrap().unchanged), (3, 3));
+
+    store.conflicts.store(u32::MAX, Ordering::SeqCst);
+    let changed = self::catalog(&[application("shop", "disabled: true")], &[], &[]);
+    let failed = changed.publish(&store).await.unwrap_err();
+    assert_eq!(failed, PublishError::Failed(IssuerError::Conflict("application")));
+}
+
+#[tokio::test]
+async fn a_seed_makes_what_is_absent_and_leaves_the_rest() {
+    let store = store();
+    catalog(&[application("shop", "display_name: first")], &[], &[])
+        .seed(&store)
+        .await
+        .unwrap();
+    let more = catalog(
+        &[application("shop", "display_name: second"), application("other", "")],
+        &[],
+        &[],
+    );
+    assert_eq!(more.seed(&store).await.unwrap(), 1);
+    let kept = record::<ApplicationRecord>(&store, "shop").await.unwrap();
+    assert_eq!(
+        (kept.application.as_ref().unwrap().display_name.as_str(), kept.source()),
+        ("first", Source::Api)
+    );
+    assert!(record::<ApplicationRecord>(&store, "other").await.is_some());
+}
