@@ -21,6 +21,8 @@ pub mod keys;
 pub mod opaque;
 pub mod password;
 pub mod revoke;
+#[cfg(test)]
+mod rules;
 pub mod run;
 pub mod signing;
 pub mod telemetry;

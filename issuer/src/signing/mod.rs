@@ -4,6 +4,8 @@ mod jwk;
 mod key;
 mod pem;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 pub use key::{SignError, SigningKey};
 pub use ring::{KeyRing, Keys};

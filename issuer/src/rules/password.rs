@@ -1,0 +1,48 @@
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use secrecy::SecretString;
+use tokenbind_index::Entropy;
+
+use crate::error::IssuerError;
+use crate::password::{PasswordPool, hash_password};
+use crate::test_support::CountingEntropy;
+
+#[tokio::test]
+async fn a_password_is_hashed_as_owasp_says_and_verified() {
+    let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
+    let pool = PasswordPool::for_this_machine(entropy.as_ref()).unwrap();
+    let hash = pool
+        .hash(SecretString::from("right"), Arc::clone(&entropy))
+        .await
+        .unwrap();
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+    assert_ne!(hash, hash_password("right", entropy.as_ref()).unwrap());
+    assert!(
+        pool.verify(SecretString::from("right"), Some(hash.clone()))
+            .await
+            .unwrap()
+    );
+    assert!(!pool.verify(SecretString::from("wrong"), Some(hash)).await.unwrap());
+    // The dummy's own password does not open what is nobody's.
+    assert!(!pool.verify(SecretString::from(""), None).await.unwrap());
+    let unreadable = pool
+        .verify(SecretString::from("right"), Some("plain".to_owned()))
+        .await
+        .unwrap_err();
+    assert_eq!(unreadable.reason(), "internal");
+}
+
+#[tokio::test]
+async fn more_than_the_queue_holds_is_refused_at_once() {
+    let pool = PasswordPool::new(NonZeroUsize::MIN, &CountingEntropy::default()).unwrap();
+    let guesses = (0..40).map(|_| pool.verify(SecretString::from("guess"), None));
+    let outcomes = join_all(guesses).await;
+    let refused = outcomes
+        .iter()
+        .filter(|outcome| **outcome == Err(IssuerError::Overloaded))
+        .count();
+    assert_eq!((refused, outcomes.len()), (40 - 17, 40));
+    assert_eq!(pool.verify(SecretString::from("later"), None).await, Ok(false));
+}
