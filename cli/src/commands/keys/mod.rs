@@ -1,0 +1,29 @@
+//! `tokenbind keys`.
+
+mod generate;
+mod signing;
+
+use clap::Subcommand;
+
+use crate::client::Session;
+use crate::error::{CliError, Exit};
+use crate::output::Output;
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Lists the public keys that verify the issuers' JWTs; needs no credentials
+    List,
+    /// Makes the issuer sign with a new key: the newest of its directory, or a generated one
+    Rotate,
+    /// Writes a new private key for an issuer into a file that only its owner may read; asks no server
+    Generate(generate::GenerateArgs),
+}
+
+pub(crate) async fn run(command: KeysCommand, session: Session, output: Output) -> Result<Exit, CliError> {
+    match command {
+        KeysCommand::List => signing::list(session, output).await,
+        KeysCommand::Rotate => signing::rotate(session, output).await,
+        KeysCommand::Generate(arguments) => generate::run(&arguments, output),
+    }
+}
