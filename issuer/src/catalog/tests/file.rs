@@ -1,45 +1,10 @@
-//! The file and what it does to a store.
+//! What is read and what is refused.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use tokenbind_proto::index::v1::ApplicationRecord;
+use tokenbind_proto::v1::{BindingLimitPolicy, BindingType, GrantType, TokenFormat};
 
-use tokenbind_index::{Clock, DocumentKind, DocumentStore as _, ManualClock};
-use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, UserRecord};
-use tokenbind_proto::v1::{BindingLimitPolicy, BindingType, GrantType, Source, TokenFormat};
-
-use super::{Catalog, CatalogErrors, PublishError, Published};
-use crate::declared::documents::{self, Declared};
-use crate::declared::test_support::FaultyStore;
-use crate::error::IssuerError;
-
-const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$dG9rZW5iaW5kZG9jcw$I7sIPTrWRq3+yQVpcQQ1VLgZ0ZTUjy5wTvQbqyfHz2c";
-const OTHER_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$b3RoZXJvdGhlcg$I7sIPTrWRq3+yQVpcQQ1VLgZ0ZTUjy5wTvQbqyfHz2c";
-
-fn store() -> FaultyStore {
-    FaultyStore::new(Arc::new(ManualClock::new(1_800_000_000_000_000)) as Arc<dyn Clock>)
-}
-
-/// An application with one setting more.
-fn application(client_id: &str, setting: &str) -> String {
-    format!(
-        "{{client_id: {client_id}, token_format: jwt, grants: [client_credentials], audiences: [orders], \
-         secret_sha256: [{DIGEST}], {setting}}}"
-    )
-}
-
-fn user(username: &str, hash: &str, setting: &str) -> String {
-    format!("{{username: {username}, password_hash: \"{hash}\", {setting}}}")
-}
-
-fn file(applications: &[String], users: &[String], resources: &[&str]) -> String {
-    let [applications, users, resources] = [applications.join(", "), users.join(", "), resources.join(", ")];
-    format!("version: 1\napplications: [{applications}]\nusers: [{users}]\nresources: [{resources}]\n")
-}
-
-fn catalog(applications: &[String], users: &[String], resources: &[&str]) -> Catalog {
-    Catalog::parse(&file(applications, users, resources)).unwrap_or_else(|errors| panic!("{errors}"))
-}
+use super::super::{CatalogErrors, MAX_FILE_BYTES};
+use super::{Catalog, DIGEST, HASH, application, catalog, file, user};
 
 fn refusal(text: &str) -> CatalogErrors {
     Catalog::parse(text).expect_err("it is wrong")
@@ -52,16 +17,9 @@ fn refused_at(text: &str, paths: &[&str]) {
     assert_eq!(found, paths, "{errors}");
 }
 
-async fn record<R: Declared>(store: &FaultyStore, id: &str) -> Option<R> {
-    documents::find::<R>(store, id)
-        .await
-        .unwrap()
-        .map(|stored| stored.record)
-}
-
 #[test]
 fn the_example_of_the_documentation_is_read_as_it_says() {
-    let documentation = include_str!("../../../docs/catalog.md");
+    let documentation = include_str!("../../../../docs/catalog.md");
     let (_, example) = documentation.split_once("```yaml\n").unwrap();
     let (example, _) = example.split_once("```").unwrap();
     let catalog = Catalog::parse(example).unwrap_or_else(|errors| panic!("{errors}"));
@@ -297,7 +255,7 @@ fn a_file_has_limits() {
     let path = folder.path().join("catalog.yaml");
     std::fs::write(&path, file(&[], &[], &["{resource_id: a}"])).unwrap();
     assert_eq!(Catalog::load(&path).unwrap().resources.len(), 1);
-    let large = usize::try_from(super::MAX_FILE_BYTES).unwrap() + 1;
+    let large = usize::try_from(MAX_FILE_BYTES).unwrap() + 1;
     std::fs::write(&path, "#".repeat(large)).unwrap();
     assert!(Catalog::load(&path).unwrap_err().to_string().contains("larger than"));
     let missing = folder.path().join("missing.yaml");
@@ -325,235 +283,4 @@ fn records_that_a_program_puts_together_are_checked_too() {
     let paths: Vec<_> = errors.0.iter().map(|error| error.path.as_str()).collect();
     let fields = ["client_id", "token_format", "grants", "audiences", "secret_sha256"];
     assert_eq!(paths, fields.map(|field| format!("applications[0].{field}")));
-}
-
-#[tokio::test]
-async fn publishing_stores_everything_once() {
-    let store = store();
-    let catalog = catalog(
-        &[application("shop", "")],
-        &[user("alice", HASH, "attributes: {a: x, b: y, c: z, d: v}")],
-        &["{resource_id: orders}"],
-    );
-    let first = catalog.publish(&store).await.unwrap();
-    assert_eq!(
-        first,
-        Published {
-            stored: 3,
-            unchanged: 0,
-            removed: 0
-        }
-    );
-    assert_eq!(
-        record::<ApplicationRecord>(&store, "shop").await.unwrap().source(),
-        Source::Catalog
-    );
-    assert_eq!(
-        record::<UserRecord>(&store, "alice").await.unwrap().source(),
-        Source::Catalog
-    );
-    assert_eq!(
-        record::<ResourceRecord>(&store, "orders").await.unwrap().source(),
-        Source::Catalog
-    );
-
-    let again = catalog.publish(&store).await.unwrap();
-    assert_eq!(
-        again,
-        Published {
-            stored: 0,
-            unchanged: 3,
-            removed: 0
-        }
-    );
-    assert_eq!(
-        store.puts.load(Ordering::SeqCst),
-        3,
-        "nothing unchanged is written again"
-    );
-}
-
-#[tokio::test]
-async fn what_is_declared_no_more_is_removed_and_what_the_api_made_stays() {
-    let store = store();
-    let made = catalog(
-        &[application("made", "")],
-        &[user("made", HASH, "")],
-        &["{resource_id: made}"],
-    );
-    made.seed(&store).await.unwrap();
-    let before = catalog(
-        &[application("a", ""), application("b", "")],
-        &[user("a", HASH, ""), user("b", HASH, "")],
-        &["{resource_id: a}", "{resource_id: b}"],
-    );
-    before.publish(&store).await.unwrap();
-    for username in ["a", "b", "made"] {
-        store.issue_to(username).await;
-    }
-
-    let after = catalog(&[application("b", "")], &[user("b", HASH, "")], &["{resource_id: b}"]);
-    let done = after.publish(&store).await.unwrap();
-    assert_eq!(
-        done,
-        Published {
-            stored: 0,
-            unchanged: 3,
-            removed: 3
-        }
-    );
-    for (id, there) in [("a", false), ("b", true), ("made", true)] {
-        assert_eq!(record::<ApplicationRecord>(&store, id).await.is_some(), there, "{id}");
-        assert_eq!(record::<UserRecord>(&store, id).await.is_some(), there, "{id}");
-        assert_eq!(record::<ResourceRecord>(&store, id).await.is_some(), there, "{id}");
-        assert_eq!(store.is_live(id).await, there, "{id}");
-    }
-    // R4: the application's tokens stay dead if it comes back.
-    before.publish(&store).await.unwrap();
-    let document = store.document(DocumentKind::Application, "a").await.unwrap().unwrap();
-    assert_eq!(document.generation, 2);
-}
-
-#[tokio::test]
-async fn an_id_that_the_api_made_is_named_and_nothing_is_changed() {
-    let store = store();
-    let made = catalog(&[application("b", "")], &[user("u", HASH, "")], &["{resource_id: r}"]);
-    made.seed(&store).await.unwrap();
-    let declared = catalog(
-        &[application("a", ""), application("b", "")],
-        &[user("u", HASH, "")],
-        &["{resource_id: r}", "{resource_id: s}"],
-    );
-    let refused = declared.publish(&store).await.unwrap_err();
-    let names = ["application \"b\"", "user \"u\"", "resource \"r\""].map(str::to_owned);
-    assert_eq!(refused, PublishError::MadeByApi(names.to_vec()));
-    assert!(record::<ApplicationRecord>(&store, "a").await.is_none());
-    assert!(record::<ResourceRecord>(&store, "s").await.is_none());
-    assert_eq!(
-        record::<ApplicationRecord>(&store, "b").await.unwrap().source(),
-        Source::Api
-    );
-}
-
-#[tokio::test]
-async fn a_changed_application_is_written_and_keeps_its_generation() {
-    let store = store();
-    catalog(&[application("shop", "")], &[], &[])
-        .publish(&store)
-        .await
-        .unwrap();
-    let changed = catalog(&[application("shop", "disabled: true")], &[], &[]);
-    assert_eq!(changed.publish(&store).await.unwrap().stored, 1);
-    assert!(
-        record::<ApplicationRecord>(&store, "shop")
-            .await
-            .unwrap()
-            .application
-            .unwrap()
-            .disabled
-    );
-    let document = store
-        .document(DocumentKind::Application, "shop")
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(document.generation, 1);
-}
-
-#[tokio::test]
-async fn another_password_and_being_disabled_revoke_a_users_tokens_and_other_changes_do_not() {
-    let store = store();
-    catalog(&[], &[user("alice", HASH, "")], &[])
-        .publish(&store)
-        .await
-        .unwrap();
-    store.issue_to("alice").await;
-    catalog(&[], &[user("alice", HASH, "scopes: [a]")], &[])
-        .publish(&store)
-        .await
-        .unwrap();
-    assert!(store.is_live("alice").await);
-
-    let changed = catalog(&[], &[user("alice", OTHER_HASH, "")], &[]);
-    changed.publish(&store).await.unwrap();
-    assert!(!store.is_live("alice").await);
-    let stored = record::<UserRecord>(&store, "alice").await.unwrap();
-    assert_eq!(stored.password_hash, OTHER_HASH);
-    assert!(!stored.user.unwrap().disabled);
-
-    store.issue_to("alice").await;
-    catalog(&[], &[user("alice", OTHER_HASH, "disabled: true")], &[])
-        .publish(&store)
-        .await
-        .unwrap();
-    assert!(!store.is_live("alice").await);
-    let stored = record::<UserRecord>(&store, "alice").await.unwrap();
-    assert_eq!(
-        (stored.password_hash.as_str(), stored.user.unwrap().disabled),
-        (OTHER_HASH, true)
-    );
-}
-
-#[tokio::test]
-async fn a_revocation_that_failed_is_made_up_for_at_the_next_start() {
-    let store = store();
-    let users = [user("gone", HASH, ""), user("off", HASH, "")];
-    catalog(&[], &users, &[]).publish(&store).await.unwrap();
-    store.issue_to("gone").await;
-    store.issue_to("off").await;
-    let after = catalog(&[], &[user("off", HASH, "disabled: true")], &[]);
-    store.no_revocation.store(true, Ordering::SeqCst);
-    let failed = after.publish(&store).await.unwrap_err();
-    assert!(
-        matches!(failed, PublishError::Failed(IssuerError::Unavailable(_))),
-        "{failed}"
-    );
-    assert!(store.is_live("off").await);
-
-    store.no_revocation.store(false, Ordering::SeqCst);
-    after.publish(&store).await.unwrap();
-    assert!(!store.is_live("off").await);
-    assert!(!store.is_live("gone").await);
-    assert!(record::<UserRecord>(&store, "gone").await.is_none());
-    assert_eq!(record::<UserRecord>(&store, "off").await.unwrap().password_hash, HASH);
-}
-
-#[tokio::test]
-async fn an_issuer_that_writes_the_same_at_the_same_time_is_no_error() {
-    let store = store();
-    let catalog = catalog(
-        &[application("shop", "")],
-        &[user("alice", HASH, "")],
-        &["{resource_id: orders}"],
-    );
-    store.conflicts.store(4, Ordering::SeqCst);
-    assert_eq!(catalog.publish(&store).await.unwrap().stored, 3);
-    let (one, other) = tokio::join!(catalog.publish(&store), catalog.publish(&store));
-    assert_eq!((one.unwrap().unchanged, other.unwrap().unchanged), (3, 3));
-
-    store.conflicts.store(u32::MAX, Ordering::SeqCst);
-    let changed = self::catalog(&[application("shop", "disabled: true")], &[], &[]);
-    let failed = changed.publish(&store).await.unwrap_err();
-    assert_eq!(failed, PublishError::Failed(IssuerError::Conflict("application")));
-}
-
-#[tokio::test]
-async fn a_seed_makes_what_is_absent_and_leaves_the_rest() {
-    let store = store();
-    catalog(&[application("shop", "display_name: first")], &[], &[])
-        .seed(&store)
-        .await
-        .unwrap();
-    let more = catalog(
-        &[application("shop", "display_name: second"), application("other", "")],
-        &[],
-        &[],
-    );
-    assert_eq!(more.seed(&store).await.unwrap(), 1);
-    let kept = record::<ApplicationRecord>(&store, "shop").await.unwrap();
-    assert_eq!(
-        (kept.application.as_ref().unwrap().display_name.as_str(), kept.source()),
-        ("first", Source::Api)
-    );
-    assert!(record::<ApplicationRecord>(&store, "other").await.is_some());
 }
