@@ -17,6 +17,8 @@ pub mod policy;
 mod question;
 mod resource;
 pub mod run;
+#[cfg(test)]
+mod tests;
 pub mod transport;
 mod verdict;
 

@@ -2,12 +2,13 @@
 
 use prost_types::Struct;
 use serde::{Deserialize, Deserializer};
+use tokenbind_index::BindingRef;
 use tokenbind_proto::index::v1::TokenRecord;
 
 use super::json::Members;
 
 /// The issuer's own claims that no field below reads; what remains beside them is what the application maps.
-const OTHER_STANDARD_CLAIMS: [&str; 5] = ["azp", "aut", "binding_type", "binding_ref", "cnf"];
+const OTHER_STANDARD_CLAIMS: [&str; 4] = ["azp", "aut", "binding_type", "cnf"];
 
 /// What a verified JWT says.
 #[derive(Debug, Deserialize)]
@@ -25,6 +26,8 @@ pub(super) struct Claims {
     client_id: Option<String>,
     #[serde(default, deserialize_with = "present")]
     scope: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    binding_ref: Option<String>,
     #[serde(flatten)]
     others: Members,
 }
@@ -92,7 +95,9 @@ impl Claims {
                 .split(' ')
                 .filter(|scope| !scope.is_empty())
         };
+        let bound = BindingRef::from_record(&record.binding_ref).map(|reference| reference.encode());
         self.client_id() == record.client_id
+            && self.binding_ref == bound
             && self.sub == record.subject
             && same_set(|| audiences.iter().map(String::as_str), &record.audiences)
             && same_set(scopes, &record.scopes)
@@ -124,7 +129,7 @@ mod tests {
         json!({
             "iss": "https://issuer", "sub": "user:ada", "aud": ["b", "a"], "exp": 20, "iat": 10, "nbf": 10, "jti": "j",
             "client_id": "shop", "azp": "shop", "scope": "w r", "aut": "APPLICATION_USER", "binding_type": "none",
-            "binding_ref": "x", "cnf": {}, "tier": "gold",
+            "binding_ref": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "cnf": {}, "tier": "gold",
         })
     }
 
@@ -221,6 +226,7 @@ mod tests {
             subject: "user:ada".to_owned(),
             scopes: vec!["r".to_owned(), "w".to_owned()],
             audiences: vec!["a".to_owned(), "b".to_owned()],
+            binding_ref: vec![0; 32],
             ..TokenRecord::default()
         };
         assert!(claims.agree_with(&record));

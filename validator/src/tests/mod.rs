@@ -1,0 +1,15 @@
+//! The validator over an embedded index and a clock that the tests move. Tokens are signed here, never by our issuer.
+
+mod answers;
+mod fixture;
+mod grpc;
+mod hostile;
+mod introspection;
+mod jwt;
+mod keys;
+mod life;
+mod limits;
+mod rules;
+mod served;
+mod signer;
+mod store;

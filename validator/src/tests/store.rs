@@ -1,0 +1,127 @@
+//! A store that can be switched off, and counts what is asked of it.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use tokenbind_index::memory::MemoryIndex;
+use tokenbind_index::{
+    BindingIndex, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home, IndexError, Issue,
+    Issued, Locator, Page, Put, Revision, Revoked, Selection, Slot,
+};
+use tokenbind_proto::index::v1::TokenRecord;
+
+pub(super) struct SwitchedStore {
+    inner: MemoryIndex,
+    down: AtomicBool,
+    /// Reads of tokens and documents, and of lists of documents.
+    pub(super) reads: AtomicUsize,
+    /// Reads of lists of documents alone.
+    pub(super) lists: AtomicUsize,
+}
+
+impl SwitchedStore {
+    pub(super) fn new(inner: MemoryIndex) -> Self {
+        Self {
+            inner,
+            down: AtomicBool::new(false),
+            reads: AtomicUsize::new(0),
+            lists: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn switch(&self, up: bool) {
+        self.down.store(!up, Ordering::SeqCst);
+    }
+
+    pub(super) fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn lists(&self) -> usize {
+        self.lists.load(Ordering::SeqCst)
+    }
+
+    fn inner(&self) -> Result<&MemoryIndex, IndexError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(IndexError::Unavailable("redis://user:password@host is gone".to_owned()));
+        }
+        Ok(&self.inner)
+    }
+
+    fn read_inner(&self) -> Result<&MemoryIndex, IndexError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.inner()
+    }
+}
+
+#[async_trait]
+impl BindingIndex for SwitchedStore {
+    async fn issue(&self, issue: Issue) -> Result<Issued, IndexError> {
+        self.inner()?.issue(issue).await
+    }
+
+    async fn read(&self, locator: &Locator) -> Result<Option<TokenRecord>, IndexError> {
+        self.read_inner()?.read(locator).await
+    }
+
+    async fn revoke_token(&self, home: Home, slot: Slot, record: &TokenRecord) -> Result<Revoked, IndexError> {
+        self.inner()?.revoke_token(home, slot, record).await
+    }
+
+    async fn revoke_subject(&self, home: Home, selection: Selection) -> Result<Revoked, IndexError> {
+        self.inner()?.revoke_subject(home, selection).await
+    }
+
+    async fn list(&self, home: Home, after: Option<Cursor>, limit: usize) -> Result<Page, IndexError> {
+        self.inner()?.list(home, after, limit).await
+    }
+
+    async fn ping(&self) -> Result<Revision, IndexError> {
+        self.inner()?.ping().await
+    }
+}
+
+#[async_trait]
+impl DocumentStore for SwitchedStore {
+    async fn document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>, IndexError> {
+        self.read_inner()?.document(kind, id).await
+    }
+
+    async fn put_document(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        body: Vec<u8>,
+        expect: Expect,
+    ) -> Result<Put, IndexError> {
+        self.inner()?.put_document(kind, id, body, expect).await
+    }
+
+    async fn delete_document(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        expect: Expect,
+        remember_ms: u64,
+    ) -> Result<Delete, IndexError> {
+        self.inner()?.delete_document(kind, id, expect, remember_ms).await
+    }
+
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Document)>, IndexError> {
+        self.lists.fetch_add(1, Ordering::SeqCst);
+        self.read_inner()?.documents(kind, after, limit).await
+    }
+
+    async fn raise_generation(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+    ) -> Result<Option<(Generation, Revision)>, IndexError> {
+        self.inner()?.raise_generation(kind, id).await
+    }
+}
