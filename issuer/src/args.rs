@@ -1,13 +1,14 @@
 //! Flags and environment variables of the binary, checked all at once.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser};
 use secrecy::SecretString;
 use tokenbind_index::{Entropy, Namespace};
 use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
 
+use crate::catalog::Catalog;
 use crate::opaque::OpaqueKeys;
 use crate::signing::KeyRing;
 
@@ -46,6 +47,11 @@ struct IssuingArgs {
     )]
     issuer: String,
 
+    /// YAML file that declares applications, users and resources, the same on every issuer [default: only those made by
+    /// admin RPC]
+    #[arg(long, env = "TOKENBIND_CATALOG", value_name = "FILE")]
+    catalog: Option<PathBuf>,
+
     /// Private key that signs JWTs, PEM or JWK (Ed25519, P-256, RSA from 2,048 bits), or a directory of them: the last by
     /// name signs
     #[arg(long, env = "TOKENBIND_SIGNING_KEY", value_name = "FILE|DIR")]
@@ -70,6 +76,8 @@ pub struct IssuerConfig {
     pub namespace: Namespace,
     /// The claim `iss`.
     pub issuer_url: String,
+    /// What is declared in a file.
+    pub catalog: Option<Catalog>,
     /// Signs JWTs.
     pub keys: KeyRing,
     /// Derive opaque tokens.
@@ -93,6 +101,7 @@ impl IssuerArgs {
         let redis_url = required_redis(issuing.redis_url, &mut violations);
         let namespace = violations.record("--namespace", Namespace::parse(&issuing.namespace));
         let issuer_url = issuer_url(issuing.issuer, &mut violations);
+        let catalog = issuing.catalog.map(|path| load_catalog(&path, &mut violations));
         let generated_keys = issuing.generate_keys && (issuing.signing_key.is_none() || issuing.opaque_key.is_none());
         let keys = match issuing.signing_key {
             Some(path) => violations.record("--signing-key", KeyRing::load(&path)),
@@ -111,6 +120,7 @@ impl IssuerArgs {
                 redis_url: redis_url?,
                 namespace: namespace?,
                 issuer_url: issuer_url?,
+                catalog: catalog.flatten(),
                 keys: keys?,
                 opaque_keys: opaque_keys?,
                 generated_keys,
@@ -127,6 +137,18 @@ fn required_redis(url: Option<SecretString>, violations: &mut Violations) -> Opt
         violations.push("--redis-url", "is required; `tokenbind dev` runs without a Redis");
     }
     url
+}
+
+/// `None` means that violations were recorded: one for each error of the file.
+fn load_catalog(path: &Path, violations: &mut Violations) -> Option<Catalog> {
+    let errors = match Catalog::load(path) {
+        Ok(catalog) => return Some(catalog),
+        Err(errors) => errors,
+    };
+    for error in errors.0 {
+        violations.push("--catalog", error);
+    }
+    None
 }
 
 fn missing_key<T>(name: &str, violations: &mut Violations) -> Option<T> {
@@ -149,4 +171,97 @@ fn issuer_url(url: String, violations: &mut Violations) -> Option<String> {
         return None;
     }
     Some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::CountingEntropy;
+
+    fn check(args: &[&str]) -> Result<IssuerConfig, Violations> {
+        let args = IssuerArgs::try_parse_from(["issuer"].iter().chain(args)).unwrap();
+        args.check(&CountingEntropy::default())
+    }
+
+    #[test]
+    fn the_least_for_development() {
+        let config = check(&["--redis-url", "redis://localhost", "--generate-keys"]).unwrap();
+        assert!(config.generated_keys && config.catalog.is_none());
+        assert_eq!(config.issuer_url, "http://localhost:7001");
+        assert_eq!(
+            (config.namespace, config.server.listen),
+            (Namespace::default(), DEFAULT_LISTEN)
+        );
+    }
+
+    #[test]
+    fn every_error_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bad_key, catalog) = (folder.path().join("key"), folder.path().join("catalog.yaml"));
+        std::fs::write(&bad_key, "x").unwrap();
+        std::fs::write(&catalog, "version: 1\nsurprise: 1\nusers: 7\n").unwrap();
+        let (bad_key, catalog) = (bad_key.to_str().unwrap(), catalog.to_str().unwrap());
+        let violations = check(&[
+            "--namespace",
+            "A",
+            "--issuer",
+            "ftp://x",
+            "--signing-key",
+            bad_key,
+            "--opaque-key",
+            bad_key,
+            "--catalog",
+            catalog,
+            "--listen",
+            "x",
+            "--log-format",
+            "x",
+        ])
+        .unwrap_err()
+        .to_string();
+        let names = [
+            "--redis-url:",
+            "--namespace:",
+            "--issuer:",
+            "--signing-key:",
+            "--opaque-key:",
+            "--catalog:",
+            "--listen:",
+            "--log-format:",
+        ];
+        for name in names {
+            assert!(
+                violations.lines().any(|line| line.starts_with(name)),
+                "{name} is missing in\n{violations}"
+            );
+        }
+        assert!(
+            violations.lines().filter(|line| line.starts_with("--catalog:")).count() >= 2,
+            "{violations}"
+        );
+    }
+
+    #[test]
+    fn keys_are_not_generated_unasked() {
+        let violations = check(&["--redis-url", "redis://localhost"]).unwrap_err().to_string();
+        assert!(violations.contains("--signing-key: is required") && violations.contains("--opaque-key: is required"));
+    }
+
+    #[test]
+    fn an_issuer_is_a_plain_url() {
+        for (url, fits) in [
+            ("https://issuer.example/tenant", true),
+            ("http://127.0.0.1:7001", true),
+            ("https://issuer.example/?a=b", false),
+            ("https://issuer.example/#a", false),
+            ("https://user@issuer.example", false),
+            ("issuer.example", false),
+            ("ftp://issuer.example", false),
+            ("", false),
+        ] {
+            let mut violations = Violations::new();
+            assert_eq!(issuer_url(url.to_owned(), &mut violations).is_some(), fits, "{url}");
+            assert_eq!(violations.is_empty(), fits, "{url}");
+        }
+    }
 }

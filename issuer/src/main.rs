@@ -73,7 +73,10 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
         keys: Arc::new(config.keys),
         opaque_keys: Arc::new(config.opaque_keys),
     };
-    let setup = IssuerSetup { issuer };
+    let setup = IssuerSetup {
+        issuer,
+        catalog: config.catalog,
+    };
     let prepared = run::prepare(setup, config.server, &shutdown).await?;
     if let Some(admin) = admin {
         admin.spawn(vec![prepared.readiness()], &shutdown);

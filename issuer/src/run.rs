@@ -13,6 +13,7 @@ use tokenbind_runtime::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
+use crate::catalog::{Catalog, PublishError, Published};
 use crate::context::Issuer;
 use crate::error::IssuerError;
 use crate::keys::REFRESH_SECONDS;
@@ -25,6 +26,9 @@ const REFRESH_RETRY: Duration = Duration::from_secs(10);
 /// Why an issuer does not run.
 #[derive(Debug, Error)]
 pub enum RunError {
+    /// The store could not be brought in line with the catalog.
+    #[error("the catalog cannot be published: {0}")]
+    Catalog(#[from] PublishError),
     /// The public keys could not be published, so nobody could verify what it signs.
     #[error("the public keys cannot be published: {0}")]
     Keys(IssuerError),
@@ -37,6 +41,8 @@ pub enum RunError {
 pub struct IssuerSetup {
     /// What its use cases share.
     pub issuer: Issuer,
+    /// What is declared, if anything is: it is published before the issuer serves.
+    pub catalog: Option<Catalog>,
 }
 
 /// An issuer that has published what it must, and is not serving yet.
@@ -54,8 +60,16 @@ pub async fn prepare(
     server: ServerConfig,
     shutdown: &Shutdown,
 ) -> Result<PreparedIssuer, RunError> {
-    let issuer = setup.issuer;
+    let IssuerSetup { issuer, catalog } = setup;
     telemetry::describe();
+    if let Some(catalog) = catalog {
+        let Published {
+            stored,
+            unchanged,
+            removed,
+        } = catalog.publish(issuer.store.as_ref()).await?;
+        tracing::info!(stored, unchanged, removed, "the catalog is published");
+    }
     issuer.publish_keys().await.map_err(RunError::Keys)?;
     shutdown.spawn(keep_published(issuer.clone()));
     let names = grpc::services(&issuer, server.max_message_bytes);

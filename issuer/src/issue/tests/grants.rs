@@ -187,7 +187,7 @@ async fn defaults_are_applied_when_an_application_is_read() {
     let harness = Harness::new();
     harness
         .application("shop", TokenFormat::Jwt, |it| {
-            it.default_scopes = vec!["read".to_owned()]
+            it.default_scopes = vec!["read".to_owned()];
         })
         .await;
     let application = Application::load(&harness.memory, "shop").await.unwrap().unwrap();

@@ -167,7 +167,7 @@ async fn s12_only_client_request_looks_at_the_id_and_required_means_required() {
     let harness = Harness::new();
     harness
         .application("plain", TokenFormat::Opaque, |it| {
-            it.binding_type = BindingType::None.into()
+            it.binding_type = BindingType::None.into();
         })
         .await;
     let first = harness.token("plain", "X").await;
@@ -305,7 +305,7 @@ async fn a_certificate_bound_token_names_its_certificate_rfc_8705() {
     let harness = Harness::new();
     harness
         .application("mtls", TokenFormat::Jwt, |it| {
-            it.binding_type = BindingType::Certificate.into()
+            it.binding_type = BindingType::Certificate.into();
         })
         .await;
     let error = harness.issuer.issue_token(request("mtls", "X")).await.unwrap_err();
