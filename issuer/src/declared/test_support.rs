@@ -1,13 +1,13 @@
 //! A store that fails when a test tells it to, and a token to see die.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingIndex, Clock, Cursor, Delete, Document, DocumentKind, DocumentStore, Entropy, Expect, Generation, Home,
-    IndexError, Issue, IssuePolicy, Issued, Locator, Nonce, Page, Put, Revision, Revoked, Selection, Slot, Subject,
+    BindingIndex, Clock, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home, IndexError,
+    Issue, IssuePolicy, Issued, Locator, Nonce, Page, Put, Revision, Revoked, Selection, Slot, Subject,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 
@@ -147,18 +147,5 @@ impl DocumentStore for FaultyStore {
         id: &str,
     ) -> Result<Option<(Generation, Revision)>, IndexError> {
         self.inner.raise_generation(kind, id).await
-    }
-}
-
-/// Bytes that are never the same twice, and in each run the same.
-#[derive(Default)]
-pub(crate) struct CountingEntropy(AtomicU64);
-
-impl Entropy for CountingEntropy {
-    fn fill(&self, buffer: &mut [u8]) {
-        for chunk in buffer.chunks_mut(8) {
-            let next = self.0.fetch_add(1, Ordering::SeqCst).to_le_bytes();
-            chunk.copy_from_slice(&next[..chunk.len()]);
-        }
     }
 }

@@ -13,9 +13,10 @@ use tokenbind_proto::v1::{Application, BindingType, GrantType, Resource, Source,
 
 use super::{Administration, PageRequest};
 use crate::declared::documents::{self, Declared};
-use crate::declared::test_support::{CountingEntropy, FaultyStore};
+use crate::declared::test_support::FaultyStore;
 use crate::error::IssuerError;
 use crate::password::PasswordPool;
+use crate::test_support::CountingEntropy;
 
 struct Bench {
     admin: Administration,

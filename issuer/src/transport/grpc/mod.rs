@@ -1,6 +1,8 @@
 //! gRPC: the services of `tokenbind.v1` that an issuer has.
 
 pub mod access;
+#[cfg(test)]
+mod administration_tests;
 mod application;
 mod binding;
 mod checks;
