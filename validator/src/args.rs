@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use clap::Parser;
+use clap::{Args, Parser};
 use secrecy::SecretString;
 use tokenbind_index::Namespace;
 use tokenbind_index::redis::RedisOptions;
@@ -18,25 +18,29 @@ pub const DEFAULT_LISTEN_TEXT: &str = "127.0.0.1:7002";
 /// Judges access tokens for resources: are they live, and used by whom and under the binding they were issued to?
 #[derive(Debug, Parser)]
 #[command(name = "validator", version)]
-pub struct Args {
-    /// Redis or Valkey that holds the index, redis://[user[:password]@]host[:port][/database]
-    #[arg(long, env = "TOKENBIND_REDIS_URL", value_name = "URL", hide_env_values = true)]
-    #[arg(default_value = "redis://127.0.0.1:6379")]
-    redis_url: SecretString,
+pub struct ValidatorArgs {
+    #[command(flatten)]
+    validating: ValidatingArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
+}
 
-    /// Namespace of the index, the same as the issuers': 1 to 32 of a-z, 0-9, - and _
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Validator")]
+struct ValidatingArgs {
+    /// Redis that holds the binding index, `redis://[user[:password]@]host[:port][/database]`; required
+    #[arg(long, env = "TOKENBIND_REDIS_URL", value_name = "URL", hide_env_values = true)]
+    redis_url: Option<SecretString>,
+
+    /// Prefix of every key in Redis, the same as the issuers': 1 to 32 of a-z, 0-9, - and _
     #[arg(long, env = "TOKENBIND_NAMESPACE", value_name = "NAME", default_value = "tokenbind")]
     namespace: String,
 
     /// DEVELOPMENT ONLY: callers without credentials are answered as if they were this resource, or any that they name
     #[arg(long, env = "TOKENBIND_UNAUTHENTICATED_CALLERS_AS", value_name = "RESOURCE_ID")]
     unauthenticated_callers_as: Option<String>,
-
-    #[command(flatten)]
-    server: ServerArgs,
-
-    #[command(flatten)]
-    telemetry: TelemetryArgs,
 }
 
 /// What the command line says, checked.
@@ -52,27 +56,30 @@ pub struct ValidatorConfig {
     pub telemetry: TelemetryConfig,
 }
 
-impl Args {
+impl ValidatorArgs {
     /// Checks every argument.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn check(self) -> Result<ValidatorConfig, Violations> {
         let mut violations = Violations::new();
+        let validating = self.validating;
+        if validating.redis_url.is_none() {
+            violations.push("--redis-url", "is required; `tokenbind dev` runs without a Redis");
+        }
+        let namespace = violations.record("--namespace", Namespace::parse(&validating.namespace));
+        let redis = validating.redis_url.zip(namespace);
+        let redis = redis.map(|(url, namespace)| RedisOptions::new(url, namespace));
+        let resource = check_resource(validating.unauthenticated_callers_as, &mut violations);
         let server = self.server.check(DEFAULT_LISTEN, &mut violations);
         let telemetry = self.telemetry.check(&mut violations);
-        let namespace = violations.record("--namespace", Namespace::parse(&self.namespace));
-        let redis = namespace.map(|namespace| RedisOptions::new(self.redis_url, namespace));
-        let resource = check_resource(self.unauthenticated_callers_as, &mut violations);
-        let config = redis
-            .zip(server)
-            .zip(telemetry)
-            .map(|((redis, server), telemetry)| ValidatorConfig {
-                redis,
-                unauthenticated_callers_as: resource,
-                server,
-                telemetry,
-            });
+        let config = redis.zip(server).zip(telemetry);
+        let config = config.map(|((redis, server), telemetry)| ValidatorConfig {
+            redis,
+            unauthenticated_callers_as: resource,
+            server,
+            telemetry,
+        });
         violations.finish(config)
     }
 }
@@ -88,4 +95,66 @@ fn check_resource(id: Option<String>, violations: &mut Violations) -> Option<Str
         );
     }
     id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REDIS: &str = "--redis-url=redis://127.0.0.1";
+
+    fn check(args: &[&str]) -> Result<ValidatorConfig, Violations> {
+        let args = ["validator"].iter().chain(args);
+        ValidatorArgs::try_parse_from(args).unwrap().check()
+    }
+
+    #[test]
+    fn every_wrong_argument_is_told_at_once() {
+        let violations = check(&[
+            "--namespace=a{b",
+            "--unauthenticated-callers-as=",
+            "--listen=nowhere",
+            "--max-requests=0",
+            "--log-format=xml",
+        ]);
+        let told = violations.unwrap_err().to_string();
+        let names: Vec<_> = told.lines().filter_map(|line| Some(line.split_once(':')?.0)).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        let expected = [
+            "--listen",
+            "--log-format",
+            "--max-requests",
+            "--namespace",
+            "--redis-url",
+            "--unauthenticated-callers-as",
+        ];
+        assert_eq!(sorted, expected, "{told}");
+    }
+
+    #[test]
+    fn the_defaults_are_good() {
+        let config = check(&[REDIS]).unwrap();
+        assert_eq!(config.server.listen, DEFAULT_LISTEN);
+        assert_eq!(DEFAULT_LISTEN.to_string(), DEFAULT_LISTEN_TEXT);
+        assert_eq!(config.unauthenticated_callers_as, None);
+    }
+
+    #[test]
+    fn a_resource_id_is_printable_ascii() {
+        let resource = |id: &str| check(&[REDIS, &format!("--unauthenticated-callers-as={id}")]);
+        assert_eq!(
+            resource("orders api").unwrap().unauthenticated_callers_as.as_deref(),
+            Some("orders api")
+        );
+        for id in ["a\nb", "\u{e9}", &"x".repeat(256)] {
+            assert!(resource(id).is_err(), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn the_password_of_redis_is_not_shown() {
+        let config = check(&["--redis-url=redis://:hunter2@127.0.0.1"]).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
 }

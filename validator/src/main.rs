@@ -6,15 +6,15 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use tokenbind_runtime::config::ServerArgs;
-use tokenbind_validator::args::{Args, DEFAULT_LISTEN_TEXT};
+use tokenbind_validator::args::{DEFAULT_LISTEN_TEXT, ValidatorArgs};
 use tokenbind_validator::run;
 
 /// The exit code for a wrong command line, as clap has it.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let command = ServerArgs::with_default_listen(Args::command(), DEFAULT_LISTEN_TEXT);
-    let args = Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let command = ServerArgs::with_default_listen(ValidatorArgs::command(), DEFAULT_LISTEN_TEXT);
+    let args = ValidatorArgs::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let config = match args.check() {
         Ok(config) => config,
         Err(violations) => return fail(USAGE, violations),

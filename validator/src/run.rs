@@ -2,10 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use thiserror::Error;
-use tokenbind_index::redis::{ConnectError, RedisIndex};
+use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions};
 use tokenbind_index::{Clock, Namespace, Store, SystemClock};
 use tokenbind_proto::v1::FILE_DESCRIPTOR_SET;
 use tokenbind_proto::v1::validation_service_server::ValidationServiceServer;
@@ -21,6 +22,9 @@ use crate::args::ValidatorConfig;
 use crate::caller::Callers;
 use crate::engine::Validator;
 use crate::transport::grpc::ValidationGrpc;
+
+/// How long to wait before Redis is tried again at the start.
+const CONNECT_RETRY: Duration = Duration::from_millis(500);
 
 /// What a validator needs from outside.
 #[derive(Clone)]
@@ -162,24 +166,51 @@ pub async fn run(config: ValidatorConfig) -> Result<(), RunError> {
 
 async fn run_with(config: ValidatorConfig, telemetry: &Telemetry) -> Result<(), RunError> {
     let shutdown = Shutdown::on_signals().map_err(io_error("cannot receive signals"))?;
-    let store = Arc::new(RedisIndex::connect(&config.redis).await?);
     let listen = config.server.listen;
     let listener = TcpListener::bind(listen)
         .await
         .map_err(io_error(format!("cannot listen on {listen}")))?;
+    let admin = match config.telemetry.metrics_listen.zip(telemetry.metrics()) {
+        Some((address, metrics)) => {
+            let admin = AdminServer::bind(address, metrics).await;
+            Some(admin.map_err(io_error(format!("cannot listen on {address}")))?)
+        }
+        None => None,
+    };
+    let Some(store) = connect(&config.redis, &shutdown).await? else {
+        return Ok(());
+    };
     let setup = ValidatorSetup {
-        store,
+        store: Arc::new(store),
         clock: Arc::new(SystemClock),
         namespace: config.redis.namespace,
         unauthenticated_callers_as: config.unauthenticated_callers_as,
     };
     let server = ValidatorServer::new(listener, setup, config.server, shutdown.clone()).await;
-    if let Some((address, metrics)) = config.telemetry.metrics_listen.zip(telemetry.metrics()) {
-        let admin = AdminServer::bind(address, metrics).await;
-        let admin = admin.map_err(io_error(format!("cannot listen on {address}")))?;
+    if let Some(admin) = admin {
         admin.spawn(vec![server.readiness().clone()], &shutdown);
     }
     let outcome = server.serve().await;
     shutdown.finish().await;
     Ok(outcome?)
+}
+
+/// Waits for a Redis that is not up yet, but not for one that is set up wrongly. `None`: stopped meanwhile.
+async fn connect(options: &RedisOptions, shutdown: &Shutdown) -> Result<Option<RedisIndex>, ConnectError> {
+    let mut told = false;
+    loop {
+        match RedisIndex::connect(options).await {
+            Ok(store) => return Ok(Some(store)),
+            Err(error @ ConnectError::Unreachable(_)) if !told => {
+                tracing::warn!(%error, "waiting for Redis");
+                told = true;
+            }
+            Err(ConnectError::Unreachable(_)) => {}
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = shutdown.draining() => return Ok(None),
+            () = tokio::time::sleep(CONNECT_RETRY) => {}
+        }
+    }
 }

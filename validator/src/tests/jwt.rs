@@ -172,6 +172,27 @@ async fn times_have_no_leeway_c37() {
 }
 
 #[tokio::test]
+async fn a_token_that_says_that_it_is_of_no_use_costs_no_read_of_its_record() {
+    let fixture = Fixture::new().await;
+    let now = fixture.now();
+    let valid = fixture.jwt(&Spec::default()).await;
+    assert_eq!(fixture.reason(&valid).await, Reason::Valid);
+    for (name, value) in [("exp", now), ("nbf", now + 1)] {
+        let token = fixture
+            .jwt_with(&Spec::default(), |_, claims| claims[name] = json!(value))
+            .await;
+        let reads = fixture.store.reads();
+        let verdict = fixture.verdict(&token).await;
+        assert_eq!(verdict.freshness.source, FreshnessSource::Token, "{name}");
+        assert_eq!(
+            (verdict.freshness.revision, fixture.store.reads()),
+            (0, reads),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_time_of_another_type_is_refused_c37_a1() {
     let fixture = Fixture::new().await;
     let now = fixture.now();
