@@ -9,6 +9,7 @@ mod jwt;
 mod keys;
 mod life;
 mod limits;
+mod observed;
 mod rules;
 mod served;
 mod signer;
