@@ -5,6 +5,7 @@ use tokenbind_runtime::config::{TelemetryConfig, Violations};
 
 use crate::client::ClientArgs;
 use crate::commands;
+use crate::dev::DevArgs;
 use crate::error::CliError;
 
 const EXIT_CODES: &str = "\
@@ -42,6 +43,16 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Starts the development stack: issuer and validator in one process, with sample data
+    Dev(DevArgs),
+
+    #[command(flatten)]
+    Client(Box<ClientCommand>),
+}
+
+/// The commands that call a running issuer or validator.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
     /// Issues, revokes and looks into access tokens
     Token(Group<commands::token::TokenCommand>),
     /// Asks the validator to judge a token; exit code 0 means allowed, 1 denied
@@ -80,6 +91,11 @@ pub(crate) struct Single<A: Args> {
     pub(crate) client: ClientArgs,
 }
 
+/// The development stack is quiet unless something is wrong: its output is for people who try it.
+fn command() -> clap::Command {
+    RawCli::command().mut_subcommand("dev", |dev| dev.mut_arg("log", |log| log.default_value("warn")))
+}
+
 impl Cli {
     /// Reads the command line of this process, and ends the process where that says no more than `--help`.
     pub(crate) fn from_process() -> Self {
@@ -88,7 +104,7 @@ impl Cli {
 
     fn parse(mut arguments: Vec<std::ffi::OsString>) -> Result<Self, clap::Error> {
         let parse = |arguments: &[std::ffi::OsString]| -> Result<RawCli, clap::Error> {
-            RawCli::from_arg_matches(&mut RawCli::command().try_get_matches_from(arguments)?)
+            RawCli::from_arg_matches(&command().try_get_matches_from(arguments)?)
         };
         let raw = parse(&arguments)?;
         if let Some(command) = raw.command {
@@ -99,7 +115,7 @@ impl Cli {
         }
         arguments.push("dev".into());
         let raw = parse(&arguments)?;
-        let missing = || RawCli::command().error(clap::error::ErrorKind::MissingSubcommand, "a command is required");
+        let missing = || command().error(clap::error::ErrorKind::MissingSubcommand, "a command is required");
         Ok(Self {
             json: raw.json,
             command: raw.command.ok_or_else(missing)?,
@@ -108,6 +124,21 @@ impl Cli {
 }
 
 impl Command {
+    /// How it logs and traces.
+    pub(crate) fn telemetry(&self) -> Result<TelemetryConfig, CliError> {
+        let arguments = match self {
+            Self::Dev(arguments) => arguments.telemetry.clone(),
+            Self::Client(command) => command.client().telemetry(),
+        };
+        let mut violations = Violations::new();
+        let config = arguments.check(&mut violations);
+        violations
+            .finish(config)
+            .map_err(|violations| CliError::usage(violations.to_string()))
+    }
+}
+
+impl ClientCommand {
     /// What it is called in a trace.
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -121,22 +152,16 @@ impl Command {
         }
     }
 
-    /// How it logs and traces.
-    pub(crate) fn telemetry(&self) -> Result<TelemetryConfig, CliError> {
-        let arguments = match self {
-            Self::Token(group) => group.client.telemetry(),
-            Self::Validate(group) => group.client.telemetry(),
-            Self::Binding(group) => group.client.telemetry(),
-            Self::App(group) => group.client.telemetry(),
-            Self::User(group) => group.client.telemetry(),
-            Self::Resource(group) => group.client.telemetry(),
-            Self::Keys(group) => group.client.telemetry(),
-        };
-        let mut violations = Violations::new();
-        let config = arguments.check(&mut violations);
-        violations
-            .finish(config)
-            .map_err(|violations| CliError::usage(violations.to_string()))
+    fn client(&self) -> &ClientArgs {
+        match self {
+            Self::Token(group) => &group.client,
+            Self::Validate(group) => &group.client,
+            Self::Binding(group) => &group.client,
+            Self::App(group) => &group.client,
+            Self::User(group) => &group.client,
+            Self::Resource(group) => &group.client,
+            Self::Keys(group) => &group.client,
+        }
     }
 }
 
@@ -146,6 +171,6 @@ mod tests {
 
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
-        RawCli::command().debug_assert();
+        command().debug_assert();
     }
 }

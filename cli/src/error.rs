@@ -57,6 +57,14 @@ pub(crate) enum CliError {
         /// What the transport said.
         cause: String,
     },
+    /// Something that this process needs is away.
+    #[error("{message}")]
+    Unavailable {
+        /// What is away.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
     /// A server answered an error.
     #[error("{}", describe(.0))]
     Refused(Box<Status>),
@@ -96,6 +104,7 @@ impl CliError {
             Self::Usage { .. } => "usage".to_owned(),
             Self::NotAdministrator { .. } => "insufficient_scope".to_owned(),
             Self::Unreachable { .. } => "unreachable".to_owned(),
+            Self::Unavailable { .. } => "unavailable".to_owned(),
             Self::Internal(_) => "internal".to_owned(),
         }
     }
@@ -116,6 +125,7 @@ impl CliError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
+            Self::Unavailable { hint, .. } => Some(hint.clone()),
             Self::Unreachable { service, .. } => Some(format!(
                 "is it running? `tokenbind dev` starts one; `--{service}-url` or TOKENBIND_{}_URL says where it is",
                 service.to_uppercase()
@@ -133,7 +143,7 @@ impl CliError {
         match self {
             Self::Usage { .. } => Exit::Usage,
             Self::NotAdministrator { .. } => Exit::NotPermitted,
-            Self::Unreachable { .. } => Exit::Unavailable,
+            Self::Unreachable { .. } | Self::Unavailable { .. } => Exit::Unavailable,
             Self::Refused(status) => exit_of(status.code()),
             Self::Internal(_) => Exit::Internal,
         }

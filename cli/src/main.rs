@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod commands;
+mod dev;
 mod error;
 mod input;
 mod output;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 use tokenbind_runtime::telemetry;
 use tracing::Instrument as _;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, ClientCommand, Command};
 use crate::error::{CliError, Exit};
 use crate::output::Output;
 
@@ -22,31 +23,36 @@ use crate::output::Output;
 async fn main() -> ExitCode {
     let cli = Cli::from_process();
     let output = Output::new(cli.json);
-    match run(cli, output).await {
+    match Box::pin(run(cli, output)).await {
         Ok(exit) => exit.into(),
         Err(error) => output.fail(&error).into(),
     }
 }
 
 async fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
-    let name = cli.command.name();
     let config = cli.command.telemetry()?;
     let telemetry = telemetry::init("tokenbind", &config).map_err(|error| CliError::usage(error.to_string()))?;
-    let done = dispatch(cli.command, output)
-        .instrument(tracing::info_span!("tokenbind", command = name))
-        .await;
+    let done = match cli.command {
+        // Its calls come from others, with traces of their own.
+        Command::Dev(arguments) => Box::pin(dev::run(arguments, &telemetry, output)).await,
+        Command::Client(command) => {
+            let span = tracing::info_span!("tokenbind", command = command.name());
+            dispatch(*command, output).instrument(span).await
+        }
+    };
     telemetry.shutdown().await;
     done
 }
 
-async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {
+async fn dispatch(command: ClientCommand, output: Output) -> Result<Exit, CliError> {
+    use ClientCommand::{App, Binding, Keys, Resource, Token, User, Validate};
     match command {
-        Command::Token(group) => commands::token::run(group.command, group.client.into_session(), output).await,
-        Command::Validate(group) => commands::validate::run(group.arguments, group.client.into_session(), output).await,
-        Command::Binding(group) => commands::binding::run(group.command, group.client.into_session(), output).await,
-        Command::App(group) => commands::app::run(group.command, group.client.into_session(), output).await,
-        Command::User(group) => commands::user::run(group.command, group.client.into_session(), output).await,
-        Command::Resource(group) => commands::resource::run(group.command, group.client.into_session(), output).await,
-        Command::Keys(group) => commands::keys::run(group.command, group.client.into_session(), output).await,
+        Token(group) => commands::token::run(group.command, group.client.into_session(), output).await,
+        Validate(single) => commands::validate::run(single.arguments, single.client.into_session(), output).await,
+        Binding(group) => commands::binding::run(group.command, group.client.into_session(), output).await,
+        App(group) => commands::app::run(group.command, group.client.into_session(), output).await,
+        User(group) => commands::user::run(group.command, group.client.into_session(), output).await,
+        Resource(group) => commands::resource::run(group.command, group.client.into_session(), output).await,
+        Keys(group) => commands::keys::run(group.command, group.client.into_session(), output).await,
     }
 }

@@ -1,5 +1,6 @@
 //! What goes to the terminal: tables for people, one JSON document for scripts, errors on stderr.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -19,28 +20,13 @@ impl Output {
         Self { json }
     }
 
-    /// Whether for scripts.
-    pub(crate) fn is_json(self) -> bool {
-        self.json
-    }
-
     /// The JSON document where it is asked for, otherwise the text.
     pub(crate) fn print(self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), CliError> {
         if self.json {
             let line = serde_json::to_string(value).map_err(|error| CliError::Internal(error.to_string()))?;
-            return self.line(&line);
+            return print_line(&line);
         }
-        self.line(text().trim_end_matches('\n'))
-    }
-
-    /// One line, or several, as they are.
-    pub(crate) fn line(self, text: &str) -> Result<(), CliError> {
-        let mut stdout = io::stdout().lock();
-        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-            // Whoever reads has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(|error| CliError::Internal(format!("cannot write to stdout: {error}"))),
-        }
+        print_line(text().trim_end_matches('\n'))
     }
 
     /// Tells an error on stderr, and how the process ends.
@@ -56,13 +42,23 @@ impl Output {
     }
 }
 
+/// One line, or several, as they are.
+pub(crate) fn print_line(text: &str) -> Result<(), CliError> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| CliError::Internal(format!("cannot write to stdout: {error}"))),
+    }
+}
+
 fn error_text(error: &CliError) -> String {
     let mut text = format!("error: {}", plain(&error.to_string()));
     for (field, description) in error.violations() {
-        text.push_str(&format!("\n  {}: {}", plain(&field), plain(&description)));
+        let _ = write!(text, "\n  {}: {}", plain(&field), plain(&description));
     }
     if let Some(hint) = error.hint() {
-        text.push_str(&format!("\nhint: {hint}"));
+        let _ = write!(text, "\nhint: {hint}");
     }
     text
 }

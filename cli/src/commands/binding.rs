@@ -94,21 +94,18 @@ async fn list(arguments: ListArgs, session: Session, output: Output) -> Result<E
 async fn revoke(arguments: RevokeArgs, session: Session, output: Output) -> Result<Exit, CliError> {
     let mut service = service(session).await?;
     let (subject, client_id) = (arguments.subject, arguments.application);
-    let (revoked, revision) = match arguments.token_binding_id {
-        Some(token_binding_id) => {
-            let request = RevokeBindingRequest {
-                subject,
-                client_id,
-                token_binding_id,
-            };
-            let answer = service.revoke_binding(request).await?.into_inner();
-            (answer.revoked, answer.revision)
-        }
-        None => {
-            let request = RevokeSubjectRequest { subject, client_id };
-            let answer = service.revoke_subject(request).await?.into_inner();
-            (answer.revoked, answer.revision)
-        }
+    let (revoked, revision) = if let Some(token_binding_id) = arguments.token_binding_id {
+        let request = RevokeBindingRequest {
+            subject,
+            client_id,
+            token_binding_id,
+        };
+        let answer = service.revoke_binding(request).await?.into_inner();
+        (answer.revoked, answer.revision)
+    } else {
+        let request = RevokeSubjectRequest { subject, client_id };
+        let answer = service.revoke_subject(request).await?.into_inner();
+        (answer.revoked, answer.revision)
     };
     output.print(&json!({"revoked": revoked, "revision": revision}), || {
         let tokens = if revoked == 1 { "token" } else { "tokens" };

@@ -9,13 +9,13 @@ use tokenbind_proto::v1::{ClientCredentialsGrant, IssueTokenRequest, PasswordGra
 use crate::client::{Authorization, Session};
 use crate::error::{CliError, Exit};
 use crate::input::PasswordArgs;
-use crate::output::Output;
+use crate::output::{Output, print_line};
 use crate::view::IssuedView;
 
 /// What to issue.
 #[derive(Debug, Args)]
 pub(crate) struct IssueArgs {
-    /// The user that the token speaks for; the password comes from standard input, a file or TOKENBIND_PASSWORD
+    /// The user that the token speaks for; the password comes from standard input, a file or `TOKENBIND_PASSWORD`
     #[arg(long, value_name = "USERNAME")]
     username: Option<String>,
 
@@ -63,7 +63,7 @@ pub(super) async fn run(arguments: IssueArgs, mut session: Session, output: Outp
     let issued = TokenServiceClient::new(link).issue_token(request).await?.into_inner();
     let view = IssuedView::from(issued);
     if arguments.quiet {
-        output.line(view.token())?;
+        print_line(view.token())?;
     } else {
         output.print(&view, || view.text())?;
     }
