@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokenbind_index::{Entropy, Namespace};
 use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
 
@@ -133,10 +133,21 @@ impl IssuerArgs {
 }
 
 fn required_redis(url: Option<SecretString>, violations: &mut Violations) -> Option<SecretString> {
-    if url.is_none() {
+    let Some(url) = url else {
         violations.push("--redis-url", "is required; `tokenbind dev` runs without a Redis");
+        return None;
+    };
+    if !["redis://", "redis+unix://", "unix://"]
+        .iter()
+        .any(|scheme| url.expose_secret().starts_with(scheme))
+    {
+        violations.push(
+            "--redis-url",
+            "must be redis://[user[:password]@]host[:port][/database]",
+        );
+        return None;
     }
-    url
+    Some(url)
 }
 
 /// `None` means that violations were recorded: one for each error of the file.
@@ -239,6 +250,14 @@ mod tests {
             violations.lines().filter(|line| line.starts_with("--catalog:")).count() >= 2,
             "{violations}"
         );
+    }
+
+    #[test]
+    fn a_redis_url_is_never_repeated_in_an_error() {
+        let violations = check(&["--redis-url", "http://u:canary@localhost"])
+            .unwrap_err()
+            .to_string();
+        assert!(violations.contains("--redis-url: must be redis://") && !violations.contains("canary"));
     }
 
     #[test]

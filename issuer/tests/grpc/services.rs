@@ -1,174 +1,16 @@
-//! The issuer's services over a real server and client: what only transport decides.
+//! What only transport decides: credentials, limits and statuses.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use tokenbind_index::memory::MemoryIndex;
-use tokenbind_index::{Entropy, Namespace, SecretHash, SystemClock, SystemEntropy};
-use tokenbind_issuer::Issuer;
-use tokenbind_issuer::catalog::Catalog;
-use tokenbind_issuer::opaque::OpaqueKeys;
-use tokenbind_issuer::password::{PasswordPool, hash_password};
-use tokenbind_issuer::run::{self, IssuerSetup};
-use tokenbind_issuer::signing::KeyRing;
-use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest, UserRecord};
 use tokenbind_proto::v1::binding_service_client::BindingServiceClient;
 use tokenbind_proto::v1::issue_token_request::Grant;
 use tokenbind_proto::v1::key_service_client::KeyServiceClient;
 use tokenbind_proto::v1::token_service_client::TokenServiceClient;
 use tokenbind_proto::v1::{
-    Application, BindingType, ClientCredentialsGrant, GetKeySetRequest, GrantType, IssueTokenRequest,
-    IssueTokenResponse, ListBindingsRequest, PasswordGrant, RevokeBindingRequest, RevokeSubjectRequest,
-    RevokeTokenRequest, RotateSigningKeyRequest, TokenFormat, User,
+    BindingType, GetKeySetRequest, IssueTokenRequest, ListBindingsRequest, PasswordGrant, RevokeBindingRequest,
+    RevokeSubjectRequest, RevokeTokenRequest, RotateSigningKeyRequest,
 };
-use tokenbind_runtime::config::ServerConfig;
-use tokenbind_runtime::shutdown::Shutdown;
-use tokio::net::TcpListener;
-use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
-use tonic_types::StatusExt as _;
+use tonic::{Code, Request};
 
-const SECRET: &str = "s:e cret";
-
-fn strings(words: &[&str]) -> Vec<String> {
-    words.iter().map(ToString::to_string).collect()
-}
-
-fn application(client_id: &str, format: TokenFormat, grants: &[GrantType]) -> ApplicationRecord {
-    let application = Application {
-        client_id: client_id.to_owned(),
-        token_format: format.into(),
-        binding_type: BindingType::ClientRequest.into(),
-        grants: grants.iter().map(|grant| (*grant).into()).collect(),
-        scopes: strings(&["read", "write"]),
-        audiences: strings(&["orders"]),
-        ..Application::default()
-    };
-    let secret = SecretDigest {
-        sha256: SecretHash::of(SECRET).as_bytes().to_vec(),
-        expires_at: 0,
-    };
-    ApplicationRecord {
-        application: Some(application),
-        secrets: vec![secret],
-    }
-}
-
-fn catalog() -> Catalog {
-    let mut admin = application("admin", TokenFormat::Opaque, &[GrantType::ClientCredentials]);
-    if let Some(admin) = &mut admin.application {
-        admin.binding_type = BindingType::None.into();
-        admin.scopes = strings(&["tokenbind.admin"]);
-        admin.audiences = strings(&["tokenbind"]);
-    }
-    let both = [GrantType::Password, GrantType::ClientCredentials];
-    let user = UserRecord {
-        user: Some(User {
-            username: "alice".to_owned(),
-            ..User::default()
-        }),
-        password_hash: hash_password("password", &SystemEntropy).unwrap(),
-    };
-    let applications = vec![
-        admin,
-        application("shop", TokenFormat::Jwt, &both),
-        application("bank", TokenFormat::Opaque, &both),
-        application("service", TokenFormat::Jwt, &[GrantType::ClientCredentials]),
-    ];
-    Catalog::from_records(applications, vec![user], Vec::new()).unwrap()
-}
-
-/// An issuer on a port of its own. It ends with the test's runtime.
-async fn start() -> Channel {
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let clock = Arc::new(SystemClock);
-    let issuer = Issuer {
-        store: Arc::new(MemoryIndex::new(clock.clone())),
-        clock,
-        namespace: Namespace::default(),
-        issuer_url: "https://issuer.example".into(),
-        keys: Arc::new(KeyRing::generate(entropy.as_ref()).unwrap()),
-        opaque_keys: Arc::new(OpaqueKeys::generate(entropy.as_ref())),
-        passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref()).unwrap()),
-        entropy,
-    };
-    let setup = IssuerSetup {
-        issuer,
-        catalog: Some(catalog()),
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let config = ServerConfig::new(address);
-    tokio::spawn(run::serve(listener, setup, config, Shutdown::manual()));
-    let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
-    endpoint
-        .connect_timeout(Duration::from_secs(5))
-        .connect()
-        .await
-        .unwrap()
-}
-
-fn grant() -> Option<Grant> {
-    Some(Grant::ClientCredentials(ClientCredentialsGrant {}))
-}
-
-fn asked(client_id: &str, binding_id: &str) -> IssueTokenRequest {
-    IssueTokenRequest {
-        grant: grant(),
-        client_id: client_id.to_owned(),
-        client_secret: SECRET.to_owned(),
-        token_binding_id: binding_id.to_owned(),
-        ..IssueTokenRequest::default()
-    }
-}
-
-fn for_alice(client_id: &str, password: &str, binding_id: &str) -> IssueTokenRequest {
-    IssueTokenRequest {
-        grant: Some(Grant::Password(PasswordGrant {
-            username: "alice".to_owned(),
-            password: password.to_owned(),
-        })),
-        ..asked(client_id, binding_id)
-    }
-}
-
-async fn issue(
-    channel: &Channel,
-    request: impl tonic::IntoRequest<IssueTokenRequest>,
-) -> Result<IssueTokenResponse, Status> {
-    let mut client = TokenServiceClient::new(channel.clone());
-    Ok(client.issue_token(request).await?.into_inner())
-}
-
-fn with<T>(message: T, authorization: &str) -> Request<T> {
-    let mut request = Request::new(message);
-    request
-        .metadata_mut()
-        .insert("authorization", authorization.parse().unwrap());
-    request
-}
-
-/// RFC 6749, section 2.3.1: form-encoded, then joined.
-fn basic(client_id: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{client_id}:s%3Ae+cret")))
-}
-
-fn reason(status: &Status) -> String {
-    let info = status.get_details_error_info().unwrap();
-    assert_eq!(info.domain, "tokenbind");
-    info.reason
-}
-
-fn fields(status: &Status) -> Vec<String> {
-    let request = status.get_details_bad_request().unwrap();
-    request
-        .field_violations
-        .into_iter()
-        .map(|violation| violation.field)
-        .collect()
-}
+use crate::support::{SECRET, asked, basic, fields, for_alice, grant, issue, reason, start, strings, with};
 
 #[tokio::test]
 async fn a_token_is_answered_with_what_it_is_good_for() {
@@ -200,7 +42,7 @@ async fn a_token_is_answered_with_what_it_is_good_for() {
 async fn c4_one_way_of_client_authentication() {
     let channel = start().await;
     let anonymous = || IssueTokenRequest {
-        grant: grant(),
+        grant: Some(grant()),
         ..IssueTokenRequest::default()
     };
     issue(&channel, with(anonymous(), &basic("shop"))).await.unwrap();
