@@ -90,7 +90,7 @@ fn service(name: &str, redis_url: &str) -> Command {
 
 fn listening(name: &str, command: Command) -> (Process, String) {
     let mut process = Process::start(name, command);
-    let address = process.logged_address("listening");
+    let address = process.logged_address("serving");
     (process, address)
 }
 
