@@ -9,6 +9,7 @@ use crate::application::OUTLIVES_TOKENS_SECONDS;
 use crate::context::Issuer;
 use crate::error::IssuerError;
 use crate::signing::{Keys, SigningKey};
+use crate::telemetry::AUDIT;
 
 /// How often the end of a published key is moved on, in seconds. Far less than what it outlives its tokens by.
 pub const REFRESH_SECONDS: u64 = 900;
@@ -41,7 +42,7 @@ impl Issuer {
         self.publish(&next).await?;
         let key_id = next.active().key_id().to_owned();
         self.keys.switch(next);
-        tracing::info!(target: "tokenbind_issuer::audit", event = "signing key rotated", key_id);
+        tracing::info!(target: AUDIT, event = "signing_key_rotated", key_id);
         Ok(key_id)
     }
 

@@ -23,6 +23,9 @@ pub const ISSUE_ERRORS: &str = "tokenbind_issue_errors_total";
 /// Revocations done.
 pub const REVOCATIONS: &str = "tokenbind_revocations_total";
 
+/// The target of the trail.
+pub(crate) const AUDIT: &str = "tokenbind_issuer::audit";
+
 /// Describes the metrics to the recorder, if there is one.
 pub fn describe() {
     describe_counter!(
@@ -54,7 +57,7 @@ impl IssuedEvent<'_> {
         let (grant, format) = (grant::name(self.grant), format_word(self.format));
         counter!(TOKENS_ISSUED, "grant" => grant, "format" => format, "outcome" => self.outcome).increment(1);
         tracing::info!(
-            target: "tokenbind_issuer::audit",
+            target: AUDIT,
             event = "issued",
             client_id = self.client_id,
             subject_kind = subject_kind(self.subject),
@@ -72,13 +75,13 @@ pub(crate) fn refused(claimed_client_id: Option<&str>, error: &IssuerError) {
     let reason = error.reason();
     counter!(ISSUE_ERRORS, "reason" => reason).increment(1);
     let client_id = claimed_client_id.map(|id| id.chars().take(255).collect::<String>());
-    tracing::info!(target: "tokenbind_issuer::audit", event = "refused", client_id, reason);
+    tracing::info!(target: AUDIT, event = "refused", client_id, reason);
 }
 
 /// Something was revoked.
 pub(crate) fn revoked(by: &'static str, caller: &str, client_id: Option<&str>, count: Option<u64>, revision: u64) {
     counter!(REVOCATIONS, "by" => by).increment(1);
-    tracing::info!(target: "tokenbind_issuer::audit", event = "revoked", by, caller, client_id, count, revision);
+    tracing::info!(target: AUDIT, event = "revoked", by, caller, client_id, count, revision);
 }
 
 fn subject_kind(subject: &Subject) -> &'static str {
