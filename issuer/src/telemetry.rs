@@ -6,7 +6,7 @@
 //! | [`ISSUE_ERRORS`] | counter | reason | requests for a token that were refused or failed |
 //! | [`REVOCATIONS`] | counter | by (`token`, `binding`, `subject`, `application`) | revocations done |
 //!
-//! The trail is log lines of the target `tokenbind_issuer::audit`. Neither holds a token, a secret or a raw binding id, and no
+//! The trail is log lines of the target `audit`, as the validator has them. Neither holds a token, a secret or a raw binding id, and no
 //! name that a caller chose is a label.
 
 use metrics::{Unit, counter, describe_counter};
@@ -24,7 +24,7 @@ pub const ISSUE_ERRORS: &str = "tokenbind_issue_errors_total";
 pub const REVOCATIONS: &str = "tokenbind_revocations_total";
 
 /// The target of the trail.
-pub(crate) const AUDIT: &str = "tokenbind_issuer::audit";
+pub(crate) const AUDIT: &str = "audit";
 
 /// Describes the metrics to the recorder, if there is one.
 pub fn describe() {

@@ -57,7 +57,7 @@ impl Administration {
 /// Leaves a trail of what an administrator did.
 pub fn leave_trail(administrator: &Administrator, event: &'static str, id: &str) {
     let by = administrator.client_id.as_str();
-    tracing::info!(target: "tokenbind_issuer::audit", event, id, by);
+    tracing::info!(target: crate::telemetry::AUDIT, event, id, by);
 }
 
 /// Refuses an id that nothing can have, before the store is asked for it.
