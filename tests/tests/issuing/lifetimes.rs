@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokenbind_proto::v1::{Application, BindingType, Reason, TokenFormat};
+use tokenbind_proto::v1::{Application, BindingType, ListBindingsRequest, Reason, TokenFormat};
 use tokenbind_tests::{Ask as _, DEADLINE, Stack, client_credentials, on_every_backend, shop, wait_until};
 
 use crate::fixture::assert_new;
@@ -33,6 +33,16 @@ async fn s1_an_expired_jwt_makes_room(stack: Stack) {
     .await;
     assert_eq!(verdict.reason(), Reason::TokenExpired);
     assert!(!stack.introspect(&api, &old.access_token).await.unwrap().active);
+    // `exp` is a whole second, so the slot is empty up to a second after the token has expired.
+    wait_until("the slot is empty", DEADLINE, async || {
+        let request = stack.as_admin(ListBindingsRequest {
+            subject: app.id.clone(),
+            ..Default::default()
+        });
+        let live = stack.bindings().list_bindings(request).await.unwrap();
+        live.into_inner().bindings.is_empty().then_some(())
+    })
+    .await;
     let new = stack.issue(&app, client_credentials()).await.unwrap();
     assert_eq!(new.expires_in, 1);
     assert!(!new.superseded, "nothing live was there");
