@@ -72,7 +72,15 @@ impl Service {
     }
 
     pub(super) async fn batch(&self, requests: Vec<ValidateTokenRequest>) -> Result<ValidateTokensResponse, Status> {
-        let request = with_credentials(self.basic(), ValidateTokensRequest { requests });
+        self.batch_of(self.basic(), requests).await
+    }
+
+    async fn batch_of(
+        &self,
+        credentials: Option<String>,
+        requests: Vec<ValidateTokenRequest>,
+    ) -> Result<ValidateTokensResponse, Status> {
+        let request = with_credentials(credentials, ValidateTokensRequest { requests });
         self.grpc
             .validate_tokens(request)
             .await
@@ -243,6 +251,11 @@ async fn in_development_a_caller_may_go_without_credentials() {
     assert_eq!(answer.reason(), Reason::AudienceMismatch);
     let refused = service.validate(None, request("unknown")).await.unwrap_err();
     assert_eq!(fields(&refused), ["resource"]);
+    let refused = service
+        .batch_of(None, vec![request(""), request("unknown")])
+        .await
+        .unwrap_err();
+    assert_eq!(fields(&refused), ["requests[1].resource"]);
     // Credentials that are sent must be right.
     let refused = service
         .validate(Some(basic(RESOURCE, "wrong")), request(""))

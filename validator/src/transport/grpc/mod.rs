@@ -42,7 +42,7 @@ impl ValidationGrpc {
         self.callers
             .identify(credentials.as_ref())
             .await
-            .map_err(status::caller)
+            .map_err(|error| status::caller(&error))
     }
 
     async fn answer(
@@ -50,12 +50,13 @@ impl ValidationGrpc {
         caller: &Caller,
         request: &ValidateTokenRequest,
         checked: Checked,
+        element: Option<usize>,
     ) -> Result<ValidateTokenResponse, Status> {
         let resource = self
             .callers
             .resource(caller, &request.resource)
             .await
-            .map_err(status::caller)?;
+            .map_err(|error| status::about(&error, element))?;
         let question = checked.question(request, &resource);
         let verdict = self
             .validator
@@ -74,7 +75,7 @@ impl ValidationService for ValidationGrpc {
     ) -> Result<Response<ValidateTokenResponse>, Status> {
         let caller = self.identify(request.metadata()).await?;
         let checked = request::check_one(request.get_ref())?;
-        self.answer(&caller, request.get_ref(), checked)
+        self.answer(&caller, request.get_ref(), checked, None)
             .await
             .map(Response::new)
     }
@@ -86,12 +87,13 @@ impl ValidationService for ValidationGrpc {
         let caller = self.identify(request.metadata()).await?;
         let requests = request.into_inner().requests;
         let checked = request::check_batch(&requests)?;
-        let answers = requests.into_iter().zip(checked).map(|(request, checked)| {
+        let answers = requests.into_iter().zip(checked).enumerate();
+        let answers = answers.map(|(index, (request, checked))| {
             let caller = &caller;
             async move {
                 // Signatures are checked between the reads; a batch of them must not keep a thread from everybody else.
                 tokio::task::consume_budget().await;
-                self.answer(caller, &request, checked).await
+                self.answer(caller, &request, checked, Some(index)).await
             }
         });
         let responses = stream::iter(answers).buffered(BATCH_CONCURRENCY).try_collect().await?;
@@ -107,7 +109,7 @@ impl ValidationService for ValidationGrpc {
             .callers
             .authenticate(credentials.as_ref())
             .await
-            .map_err(status::caller)?;
+            .map_err(|error| status::caller(&error))?;
         let request = request.get_ref();
         request::check_introspection(request)?;
         let active = self.validator.introspect(Presented(&request.token), &caller).await;
@@ -117,5 +119,5 @@ impl ValidationService for ValidationGrpc {
 }
 
 fn credentials(metadata: &MetadataMap) -> Result<Option<Credentials>, Status> {
-    Credentials::from_metadata(metadata).map_err(|_| status::caller(CallerError::InvalidClient))
+    Credentials::from_metadata(metadata).map_err(|_| status::caller(&CallerError::InvalidClient))
 }

@@ -12,7 +12,12 @@ use crate::engine::Unavailable;
 /// When it is worth asking again, if the index could not be asked.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-pub(super) fn caller(error: CallerError) -> Status {
+pub(super) fn caller(error: &CallerError) -> Status {
+    about(error, None)
+}
+
+/// The error of a call, or of one element of its batch.
+pub(super) fn about(error: &CallerError, element: Option<usize>) -> Status {
     match error {
         CallerError::InvalidClient => {
             let message = "the caller must authenticate as a resource: `authorization: Basic` with its id and secret";
@@ -22,8 +27,11 @@ pub(super) fn caller(error: CallerError) -> Status {
             let message = "`resource` must be empty or name the caller: a resource may ask for itself alone";
             with_reason(Code::PermissionDenied, "access_denied", message)
         }
-        CallerError::UnknownResource => fields(vec![FieldViolation::new("resource", "there is no such resource")]),
-        CallerError::Unavailable(error) => index(&error),
+        CallerError::UnknownResource => {
+            let path = element.map_or_else(|| "resource".to_owned(), |index| format!("requests[{index}].resource"));
+            fields(vec![FieldViolation::new(path, "there is no such resource")])
+        }
+        CallerError::Unavailable(error) => index(error),
     }
 }
 
@@ -37,7 +45,12 @@ pub(super) fn fields(violations: Vec<FieldViolation>) -> Status {
 
 /// Whatever is wrong with the index, no verdict can be given; what it is stays in the log.
 fn index(error: &IndexError) -> Status {
-    tracing::warn!(%error, "a question cannot be answered");
+    if matches!(error, IndexError::Unavailable(_)) {
+        // Health tells once that the index is gone, and once that it is back; every call would drown the log.
+        tracing::debug!(%error, "a question cannot be answered");
+    } else {
+        tracing::warn!(%error, "a question cannot be answered");
+    }
     let message = "the index cannot be asked; deny, and ask again later";
     retry_after(Code::Unavailable, "temporarily_unavailable", message, RETRY_AFTER)
 }
