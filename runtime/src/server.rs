@@ -169,6 +169,8 @@ fn assemble(services: Services, config: &ServerConfig, readiness: &Readiness) ->
     names.push(HEALTH);
     names.extend(REFLECTION);
     descriptor_sets.push(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    // So that a client that knows us by reflection alone can read the details of an error.
+    descriptor_sets.push(tonic_types::pb::FILE_DESCRIPTOR_SET);
 
     let reflection = || {
         let builder = tonic_reflection::server::Builder::configure();

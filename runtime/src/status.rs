@@ -8,6 +8,9 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 /// The domain of every `ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "tokenbind";
 
+/// How many violations the message of an error names.
+const NAMED: usize = 5;
+
 /// One field that is wrong, by its path in the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldViolation {
@@ -34,10 +37,7 @@ pub fn with_reason(code: Code, reason: &str, message: impl Into<String>) -> Stat
 
 /// `INVALID_ARGUMENT` with a violation for each field.
 pub fn invalid_argument(reason: &str, violations: Vec<FieldViolation>) -> Status {
-    let message = match violations.as_slice() {
-        [only] => format!("{}: {}", only.field, only.description),
-        _ => format!("{} fields are invalid", violations.len()),
-    };
+    let message = summary(&violations);
     let mut details = info(reason);
     for violation in violations {
         details.add_bad_request_violation(violation.field, violation.description);
@@ -50,6 +50,19 @@ pub fn retry_after(code: Code, reason: &str, message: impl Into<String>, after: 
     let mut details = info(reason);
     details.set_retry_info(Some(after));
     Status::with_error_details(code, message, details)
+}
+
+/// The first violations in words, for whoever does not look at the details.
+fn summary(violations: &[FieldViolation]) -> String {
+    let named = violations
+        .iter()
+        .take(NAMED)
+        .map(|violation| format!("{}: {}", violation.field, violation.description));
+    let mut summary = named.collect::<Vec<_>>().join("; ");
+    if violations.len() > NAMED {
+        summary += "; and more";
+    }
+    summary
 }
 
 fn info(reason: &str) -> ErrorDetails {

@@ -60,6 +60,20 @@ async fn health_follows_the_probe() {
 }
 
 #[tokio::test]
+async fn nothing_serves_before_the_first_probe_has_ended() {
+    let dependency = watch::Sender::new(Dependency::Stuck);
+    let server = start(&dependency).await;
+    let client = server.client().await;
+    for service in ["", SERVICE] {
+        assert_eq!(
+            client.health(service).await.unwrap(),
+            ServingStatus::NotServing,
+            "{service:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_probe_that_hangs_has_failed() {
     let dependency = watch::Sender::new(Dependency::Up);
     let server = start(&dependency).await;

@@ -44,11 +44,12 @@ pub(crate) async fn until<F: Future<Output = bool>>(mut observation: impl FnMut(
     .await;
 }
 
-/// The configuration that most tests want: it stops at once, and waits for calls as long as it takes.
+/// The configuration that most tests want: it stops at once, and waits for calls longer than a test does.
 pub(crate) fn config() -> ServerConfig {
     ServerConfig {
         drain: Duration::ZERO,
         grace: 10 * PATIENCE,
+        request_timeout: 10 * PATIENCE,
         ..ServerConfig::new(([127, 0, 0, 1], 0).into())
     }
 }
