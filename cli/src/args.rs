@@ -11,7 +11,7 @@ use crate::error::CliError;
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done; the answer is yes
-  1   the answer is no: denied, inactive, not found, there already, or in conflict with another change
+  1   the answer is no: denied, inactive, not found, there already, in conflict
   2   the command line or what it sent is wrong
   3   not authenticated, or not permitted
   4   unavailable, overloaded, or not in time: try again
@@ -24,7 +24,7 @@ Exit codes:
 #[command(name = "tokenbind", version, after_help = EXIT_CODES, max_term_width = 110)]
 struct RawCli {
     /// Prints one JSON document for scripts, instead of text for people
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     json: bool,
 
     #[command(subcommand)]
@@ -58,6 +58,8 @@ pub(crate) enum ClientCommand {
     /// Asks the validator to judge a token; exit code 0 means allowed, 1 denied
     Validate(Single<commands::validate::ValidateArgs>),
     /// Lists and revokes the bindings of a subject
+    ///
+    /// With an administrator's credentials in every application, with those of another application in that one alone.
     Binding(Group<commands::binding::BindingCommand>),
     /// Administers applications
     App(Group<commands::app::AppCommand>),

@@ -238,7 +238,10 @@ mod tests {
             FieldViolation::new("audiences", "must be at most 16"),
         ];
         let error = CliError::from(status::invalid_argument("invalid_scope", violations));
-        assert_eq!(error.to_string(), "invalid_scope: 2 fields are invalid");
+        assert_eq!(
+            error.to_string(),
+            "invalid_scope: scopes[1]: is not one of the application's; audiences: must be at most 16"
+        );
         assert_eq!(error.exit(), Exit::Usage);
         assert_eq!(error.violations()[0].0, "scopes[1]");
         assert!(error.hint().unwrap().contains("app get"));

@@ -34,7 +34,7 @@ async fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
     let telemetry = telemetry::init("tokenbind", &config).map_err(|error| CliError::usage(error.to_string()))?;
     let done = match cli.command {
         // Its calls come from others, with traces of their own.
-        Command::Dev(arguments) => Box::pin(dev::run(arguments, &telemetry, output)).await,
+        Command::Dev(arguments) => Box::pin(dev::run(arguments, &config, &telemetry, output)).await,
         Command::Client(command) => {
             let span = tracing::info_span!("tokenbind", command = command.name());
             dispatch(*command, output).instrument(span).await

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokenbind_index::SystemEntropy;
+use tokenbind_issuer::declared::check_password;
 use tokenbind_issuer::password::hash_password;
 use tokenbind_proto::v1::user_service_client::UserServiceClient;
 use tokenbind_proto::v1::{
@@ -198,6 +199,9 @@ async fn delete(arguments: NameArgs, mut session: Session, output: Output) -> Re
 
 fn hash(arguments: &HashArgs, mut session: Session, output: Output) -> Result<Exit, CliError> {
     let password = arguments.password.required(&mut session.stdin)?;
+    if let Some(problem) = check_password(password.expose_secret()) {
+        return Err(CliError::usage(format!("the password {problem}")));
+    }
     let hash = hash_password(password.expose_secret(), &SystemEntropy)
         .map_err(|error| CliError::Internal(error.to_string()))?;
     output.print(&json!({"password_hash": hash}), || hash.clone())?;

@@ -11,7 +11,7 @@ use tokenbind_issuer::password::PasswordPool;
 use tokenbind_issuer::run::{self as issuer_run, IssuerSetup, PreparedIssuer};
 use tokenbind_issuer::signing::KeyRing;
 use tokenbind_runtime::admin::AdminServer;
-use tokenbind_runtime::config::ServerConfig;
+use tokenbind_runtime::config::{ServerConfig, TelemetryConfig};
 use tokenbind_runtime::health::Readiness;
 use tokenbind_runtime::shutdown::Shutdown;
 use tokenbind_runtime::telemetry::Telemetry;
@@ -38,8 +38,12 @@ struct Shared {
 }
 
 /// Runs the stack until a signal tells it to stop.
-pub(crate) async fn run(arguments: DevArgs, telemetry: &Telemetry, output: Output) -> Result<Exit, CliError> {
-    let metrics = arguments.telemetry.metrics_listen.clone();
+pub(crate) async fn run(
+    arguments: DevArgs,
+    observed: &TelemetryConfig,
+    telemetry: &Telemetry,
+    output: Output,
+) -> Result<Exit, CliError> {
     let config = arguments.check()?;
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     let (issuer_listener, validator_listener) = listen(&config).await?;
@@ -55,8 +59,7 @@ pub(crate) async fn run(arguments: DevArgs, telemetry: &Telemetry, output: Outpu
     let issuer = prepare_issuer(&config, &shared, &shutdown).await?;
     let validator = prepare_validator(&config, &shared, validator_listener, &shutdown).await;
     let readiness = [issuer.readiness(), validator.readiness().clone()];
-    if let Some((address, handle)) = metrics.zip(telemetry.metrics()) {
-        let address: SocketAddr = address.parse().map_err(|error| internal(&error))?;
+    if let Some((address, handle)) = observed.metrics_listen.zip(telemetry.metrics()) {
         let admin = AdminServer::bind(address, handle).await;
         let admin = admin.map_err(|error| CliError::usage(format!("--metrics-listen: {address}: {error}")))?;
         admin.spawn(readiness.to_vec(), &shutdown);

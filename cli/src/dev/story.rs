@@ -12,7 +12,7 @@ pub(super) fn text(ready: &Ready) -> String {
     let issue = format!(
         "issue() {{ grpcurl -plaintext -d '{{\"client_id\":\"'$1'\",\"client_secret\":\"'$2'\",\"token_binding_id\":\"'$3'\",\
          \"password\":{{\"username\":\"{USERNAME}\",\"password\":\"{PASSWORD}\"}}}}' {issuer} \
-         tokenbind.v1.TokenService/IssueToken | sed -n 's/.*\"accessToken\": \"\\(.*\\)\".*/\\1/p'; }}"
+         tokenbind.v1.TokenService/IssueToken | sed -n 's/.*\"accessToken\": *\"\\([^\"]*\\)\".*/\\1/p'; }}"
     );
     let caller = if ready.caller_auth {
         format!("-H 'authorization: Basic {}' ", basic(RESOURCE))

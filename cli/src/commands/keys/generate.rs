@@ -48,14 +48,18 @@ impl KeyKind {
 }
 
 pub(super) fn run(arguments: &GenerateArgs, output: Output) -> Result<Exit, CliError> {
-    let content = generate(arguments.kind, &SystemEntropy)?;
-    secret_files::write_new(&arguments.file, content.as_bytes())?;
+    write(arguments)?;
     let (file, kind) = (arguments.file.display().to_string(), arguments.kind.name());
     output.print(&json!({"file": file, "kind": kind}), || match arguments.kind {
         KeyKind::Opaque => format!("{file} derives opaque tokens: start the issuers with --opaque-key"),
         _ => format!("{file} signs JWTs: start the issuers with --signing-key"),
     })?;
     Ok(Exit::Fine)
+}
+
+fn write(arguments: &GenerateArgs) -> Result<(), CliError> {
+    let content = generate(arguments.kind, &SystemEntropy)?;
+    secret_files::write_new(&arguments.file, content.as_bytes())
 }
 
 fn generate(kind: KeyKind, entropy: &dyn Entropy) -> Result<Zeroizing<String>, CliError> {
@@ -96,9 +100,9 @@ mod tests {
             file: file.clone(),
             kind,
         };
-        assert_eq!(run(&arguments, Output::new(true)).unwrap(), Exit::Fine);
+        write(&arguments).unwrap();
         // A second time it would destroy the first key.
-        assert_eq!(run(&arguments, Output::new(true)).unwrap_err().exit(), Exit::Usage);
+        assert_eq!(write(&arguments).unwrap_err().exit(), Exit::Usage);
         (folder, file)
     }
 
