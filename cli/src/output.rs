@@ -53,8 +53,15 @@ pub(crate) fn print_line(text: &str) -> Result<(), CliError> {
 }
 
 fn error_text(error: &CliError) -> String {
-    let mut text = format!("error: {}", plain(&error.to_string()));
-    for (field, description) in error.violations() {
+    let violations = error.violations();
+    // The message of a server repeats the violations in one line.
+    let what = if violations.is_empty() {
+        error.to_string()
+    } else {
+        error.reason()
+    };
+    let mut text = format!("error: {}", plain(&what));
+    for (field, description) in violations {
         let _ = write!(text, "\n  {}: {}", plain(&field), plain(&description));
     }
     if let Some(hint) = error.hint() {
@@ -130,6 +137,16 @@ mod tests {
         assert!(lines[0].starts_with("CLIENT") && lines[0].ends_with("FORMAT"));
         assert_eq!(lines[0].find("FORMAT"), lines[1].find("jwt"));
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn each_violation_is_told_once() {
+        use tokenbind_runtime::status::{FieldViolation, invalid_argument};
+        let violation = FieldViolation::new("scopes[0]", "is not one of the application's");
+        let error = CliError::from(invalid_argument("invalid_scope", vec![violation]));
+        let text = error_text(&error);
+        assert!(text.starts_with("error: invalid_scope\n  scopes[0]: is not one of the application's\nhint: "));
+        assert_eq!(text.matches("scopes[0]").count(), 1);
     }
 
     #[test]

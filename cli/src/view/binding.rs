@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tokenbind_proto::v1::{Binding, LiveBinding};
 
-use super::timestamp;
+use super::{timestamp, to_the_second};
 use crate::output::{joined, table};
 use crate::words;
 
@@ -70,8 +70,8 @@ impl LiveBindingView {
                 live.binding.text(),
                 joined(&live.scopes),
                 joined(&live.audiences),
-                live.issued_at.clone(),
-                live.expires_at.clone(),
+                to_the_second(&live.issued_at),
+                to_the_second(&live.expires_at),
             ]
         };
         table(

@@ -15,7 +15,7 @@ pub(crate) use binding::{BindingView, LiveBindingView};
 pub(crate) use introspection::IntrospectionView;
 pub(crate) use issued::IssuedView;
 pub(crate) use resource::ResourceView;
-pub(crate) use time::{span, timestamp};
+pub(crate) use time::{span, timestamp, to_the_second};
 pub(crate) use user::UserView;
 pub(crate) use verdict::VerdictView;
 

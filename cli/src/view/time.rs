@@ -7,6 +7,13 @@ pub(crate) fn timestamp(time: Option<&Timestamp>) -> String {
     time.map(ToString::to_string).unwrap_or_default()
 }
 
+/// The same to the second, for people.
+pub(crate) fn to_the_second(timestamp: &str) -> String {
+    timestamp
+        .split_once('.')
+        .map_or_else(|| timestamp.to_owned(), |(seconds, _)| format!("{seconds}Z"))
+}
+
 /// Seconds with milliseconds where there are any.
 pub(crate) fn span(span: Option<&Duration>) -> String {
     span.map(|span| {
@@ -30,6 +37,9 @@ mod tests {
             nanos: 0,
         };
         assert_eq!(timestamp(Some(&time)), "2027-01-15T08:00:00Z");
+        let precise = Timestamp { nanos: 1_000, ..time };
+        assert_eq!(to_the_second(&timestamp(Some(&precise))), timestamp(Some(&time)));
+        assert_eq!(to_the_second(&timestamp(Some(&time))), timestamp(Some(&time)));
         let half = Duration {
             seconds: 2,
             nanos: 50_000_000,

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokenbind_proto::v1::{Decision, Freshness, TokenFacts, ValidateTokenResponse};
 
-use super::{BindingView, json_object, span, timestamp};
+use super::{BindingView, json_object, span, timestamp, to_the_second};
 use crate::output::{facts, joined};
 use crate::words;
 
@@ -113,8 +113,8 @@ impl VerdictView {
                 ("audiences", joined(&token.audiences)),
                 ("token format", token.token_format.clone()),
                 ("binding", token.binding.text()),
-                ("issued", token.issued_at.clone()),
-                ("ends", token.expires_at.clone()),
+                ("issued", to_the_second(&token.issued_at)),
+                ("ends", to_the_second(&token.expires_at)),
             ]);
             if !token.claims.is_empty() {
                 rows.push(("claims", Value::from(token.claims.clone()).to_string()));
