@@ -103,6 +103,11 @@ impl Stack {
         self.client.clone()
     }
 
+    /// The token with which the administrator calls.
+    pub fn admin_token(&self) -> &str {
+        &self.admin_token
+    }
+
     /// A request of the administrator.
     pub fn as_admin<T>(&self, message: T) -> Request<T> {
         with_authorization(message, &bearer(&self.admin_token))
