@@ -36,6 +36,13 @@ impl Issuer {
         self.drop_expired().await
     }
 
+    /// Whether the key that signs here can be found by those who verify.
+    pub async fn keys_are_published(&self) -> Result<bool, IssuerError> {
+        let keys = self.keys.keys();
+        let stored = self.store.document(DocumentKind::SigningKey, keys.active().key_id());
+        Ok(stored.await?.is_some())
+    }
+
     /// Publishes the next keys, and only then signs with them.
     pub async fn rotate_signing_key(&self) -> Result<String, IssuerError> {
         let next = self.keys.next(self.entropy.as_ref())?;

@@ -19,6 +19,8 @@ use tokio::net::TcpListener;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The exit code of a wrong configuration, as of a wrong flag.
+const USAGE: u8 = 2;
 /// How long to wait before Redis is tried again at the start.
 const CONNECT_RETRY: Duration = Duration::from_millis(500);
 
@@ -29,11 +31,11 @@ async fn main() -> ExitCode {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let config = match args.check(entropy.as_ref()) {
         Ok(config) => config,
-        Err(violations) => return fail(&format!("the configuration is wrong:\n{violations}")),
+        Err(violations) => return fail(USAGE, &format!("the configuration is wrong:\n{violations}")),
     };
     let telemetry = match telemetry::init("tokenbind-issuer", &config.telemetry) {
         Ok(telemetry) => telemetry,
-        Err(error) => return fail(&error.to_string()),
+        Err(error) => return fail(1, &error.to_string()),
     };
     let outcome = start(config, entropy, &telemetry).await;
     if let Err(error) = &outcome {
@@ -109,7 +111,7 @@ async fn connect(options: &RedisOptions, shutdown: &Shutdown) -> Result<Option<R
 
 /// Before there are logs, stderr is all there is.
 #[expect(clippy::print_stderr, reason = "telemetry is not set up yet")]
-fn fail(problem: &str) -> ExitCode {
+fn fail(code: u8, problem: &str) -> ExitCode {
     eprintln!("issuer: {problem}");
-    ExitCode::FAILURE
+    ExitCode::from(code)
 }

@@ -11,7 +11,7 @@ use tokenbind_runtime::health::{DEFAULT_INTERVAL, Readiness};
 use tokenbind_runtime::server::{self, ServeError};
 use tokenbind_runtime::shutdown::Shutdown;
 use tokio::net::TcpListener;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::catalog::{Catalog, PublishError, Published};
 use crate::context::Issuer;
@@ -22,6 +22,9 @@ use crate::transport::grpc;
 
 /// When publishing the keys is tried again after it failed: often enough to succeed long before a published key ends.
 const REFRESH_RETRY: Duration = Duration::from_secs(10);
+/// How often to look whether the index still has what was published: one that came back without its data has not, and
+/// recovers without a restart of the issuers.
+const LOSS_CHECK: Duration = Duration::from_secs(1);
 
 /// Why an issuer does not run.
 #[derive(Debug, Error)]
@@ -62,16 +65,8 @@ pub async fn prepare(
 ) -> Result<PreparedIssuer, RunError> {
     let IssuerSetup { issuer, catalog } = setup;
     telemetry::describe();
-    if let Some(catalog) = catalog {
-        let Published {
-            stored,
-            unchanged,
-            removed,
-        } = catalog.publish(issuer.store.as_ref()).await?;
-        tracing::info!(stored, unchanged, removed, "the catalog is published");
-    }
-    issuer.publish_keys().await.map_err(RunError::Keys)?;
-    shutdown.spawn(keep_published(issuer.clone()));
+    publish(&issuer, catalog.as_ref()).await?;
+    shutdown.spawn(keep_published(issuer.clone(), catalog));
     let names = grpc::services(&issuer, server.max_message_bytes);
     let readiness = watch(names.names(), &issuer.store, shutdown).await;
     Ok(PreparedIssuer {
@@ -114,14 +109,41 @@ async fn watch(names: &[&str], store: &Arc<dyn Store>, shutdown: &Shutdown) -> R
     Readiness::watch(names, probe, DEFAULT_INTERVAL, shutdown).await
 }
 
-async fn keep_published(issuer: Issuer) {
-    let mut wait = Duration::from_secs(REFRESH_SECONDS);
+async fn publish(issuer: &Issuer, catalog: Option<&Catalog>) -> Result<(), RunError> {
+    if let Some(catalog) = catalog {
+        let Published {
+            stored,
+            unchanged,
+            removed,
+        } = catalog.publish(issuer.store.as_ref()).await?;
+        tracing::info!(stored, unchanged, removed, "the catalog is published");
+    }
+    issuer.publish_keys().await.map_err(RunError::Keys)
+}
+
+async fn keep_published(issuer: Issuer, catalog: Option<Catalog>) {
+    let refresh = Duration::from_secs(REFRESH_SECONDS);
+    let mut due = Instant::now() + refresh;
+    let mut wait = LOSS_CHECK;
     loop {
         sleep(wait).await;
-        wait = match issuer.publish_keys().await {
-            Ok(()) => Duration::from_secs(REFRESH_SECONDS),
+        let outcome = match issuer.keys_are_published().await {
+            // A store that does not answer is for the readiness to tell.
+            Err(_) => continue,
+            Ok(true) if Instant::now() < due => continue,
+            Ok(true) => issuer.publish_keys().await.map_err(RunError::Keys),
+            Ok(false) => {
+                tracing::warn!("the index has lost what was published; publishing it again");
+                publish(&issuer, catalog.as_ref()).await
+            }
+        };
+        wait = match outcome {
+            Ok(()) => {
+                due = Instant::now() + refresh;
+                LOSS_CHECK
+            }
             Err(error) => {
-                tracing::warn!(%error, "the public keys could not be published again");
+                tracing::warn!(%error, "publishing again failed");
                 REFRESH_RETRY
             }
         };
