@@ -29,5 +29,5 @@ pub use errors::{fields, reason, retry_after};
 pub use process::Process;
 pub use redis_dump::dump;
 pub use redis_server::{RedisServer, free_port};
-pub use services::{ADMIN_ID, ADMIN_SECRET, Installation, start_validator};
+pub use services::{ADMIN_ID, ADMIN_SECRET, ADMIN_SECRET_SHA256, Installation, start_validator};
 pub use stack::{Backend, Stack, api, mask, shop};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::deadline::{DEADLINE, poll};
+use crate::deadline::{DEADLINE, poll, wait_until};
 
 /// What a failed test shows of a log.
 const SHOWN_LINES: usize = 60;
@@ -126,10 +126,10 @@ impl Process {
         self.child.try_wait().expect("the state of a process")
     }
 
-    /// Waits for its end.
-    pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
+    /// Waits for its end. The clients of the test must go on meanwhile: a server that stops waits for them.
+    pub async fn wait(&mut self, deadline: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);
-        poll(&what, deadline, || self.ended())
+        wait_until(&what, deadline, async || self.ended()).await
     }
 }
 

@@ -7,41 +7,51 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A running server with an empty store and no persistence.
+/// A running server with an empty store.
 #[derive(Debug)]
 pub struct RedisServer {
     program: PathBuf,
+    durable: bool,
     port: u16,
     folder: TempDir,
     process: Child,
 }
 
 impl RedisServer {
-    /// Starts the `redis-server` of the machine.
+    /// Starts the `redis-server` of the machine, without persistence.
     ///
     /// # Panics
     /// When there is none, or it does not start.
     pub fn start() -> Self {
-        Self::start_program(program("TOKENBIND_TEST_REDIS_SERVER", "redis-server"))
+        Self::start_program(program("TOKENBIND_TEST_REDIS_SERVER", "redis-server"), false)
     }
 
-    /// Starts a Valkey.
+    /// The same with everything that it acknowledged on disk: killed and started again, it has lost nothing.
+    ///
+    /// # Panics
+    /// When there is none, or it does not start.
+    pub fn start_durable() -> Self {
+        Self::start_program(program("TOKENBIND_TEST_REDIS_SERVER", "redis-server"), true)
+    }
+
+    /// Starts a Valkey, without persistence.
     ///
     /// # Panics
     /// When there is none, or it does not start.
     pub fn start_valkey() -> Self {
-        Self::start_program(program("TOKENBIND_TEST_VALKEY_SERVER", "valkey-server"))
+        Self::start_program(program("TOKENBIND_TEST_VALKEY_SERVER", "valkey-server"), false)
     }
 
-    fn start_program(program: PathBuf) -> Self {
+    fn start_program(program: PathBuf, durable: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // A port that is free now may be taken a moment later: then the server ends at once, and another is tried.
         for _ in 0..20 {
             let port = free_port();
-            let mut process = spawn(&program, port, &folder);
+            let mut process = spawn(&program, durable, port, &folder);
             if wait_until_ready(&mut process, port) {
                 return Self {
                     program,
+                    durable,
                     port,
                     folder,
                     process,
@@ -69,7 +79,7 @@ impl RedisServer {
         connect(self.port).expect("the test's Redis answers")
     }
 
-    /// Kills the server; everything in it is lost.
+    /// Kills the server; unless it is durable, everything in it is lost.
     ///
     /// # Panics
     /// When it cannot be killed.
@@ -78,12 +88,12 @@ impl RedisServer {
         self.process.wait().expect("the test's Redis ends");
     }
 
-    /// Starts it again on the same port, empty.
+    /// Starts it again on the same port.
     ///
     /// # Panics
     /// When it does not start.
     pub fn restart(&mut self) {
-        self.process = spawn(&self.program, self.port, &self.folder);
+        self.process = spawn(&self.program, self.durable, self.port, &self.folder);
         assert!(
             wait_until_ready(&mut self.process, self.port),
             "the test's Redis starts again"
@@ -125,7 +135,7 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("its address").port()
 }
 
-fn spawn(program: &PathBuf, port: u16, folder: &TempDir) -> Child {
+fn spawn(program: &PathBuf, durable: bool, port: u16, folder: &TempDir) -> Child {
     Command::new(program)
         .args([
             "--port",
@@ -134,8 +144,10 @@ fn spawn(program: &PathBuf, port: u16, folder: &TempDir) -> Child {
             "127.0.0.1",
             "--save",
             "",
+            "--appendfsync",
+            "always",
             "--appendonly",
-            "no",
+            if durable { "yes" } else { "no" },
         ])
         .arg("--dir")
         .arg(folder.path())

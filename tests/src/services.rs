@@ -14,7 +14,7 @@ pub const ADMIN_ID: &str = "operator";
 /// Its secret.
 pub const ADMIN_SECRET: &str = "tbs_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// SHA-256 of [`ADMIN_SECRET`].
-const ADMIN_SECRET_SHA256: &str = "b1fd0d2a410ffcfd2a2c3f0375ad6fb03d87871abf52c4583e4e3dd65a8bc358";
+pub const ADMIN_SECRET_SHA256: &str = "b1fd0d2a410ffcfd2a2c3f0375ad6fb03d87871abf52c4583e4e3dd65a8bc358";
 
 /// The files of one installation, and the arguments that every issuer of it shares.
 #[derive(Debug)]
@@ -50,6 +50,13 @@ impl Installation {
         self.folder.path().join("catalog.yaml")
     }
 
+    /// Declares more in the catalog: further entries of `applications`, and whatever may follow them. Everything that is
+    /// declared here has [`ADMIN_SECRET_SHA256`] for its secret.
+    pub fn declare(&self, yaml: &str) {
+        let catalog = std::fs::read_to_string(self.catalog()).expect("the catalog");
+        write(&self.catalog(), (catalog + yaml).as_bytes());
+    }
+
     /// How an issuer of this installation is started; not started yet.
     pub fn issuer_command(&self) -> Command {
         let mut command = service("issuer", &self.redis_url);
@@ -76,15 +83,10 @@ pub fn start_validator(redis_url: &str, arguments: &[&str]) -> (Process, String)
 
 fn service(name: &str, redis_url: &str) -> Command {
     let mut command = Command::new(binary(name));
-    command.args([
-        "--listen",
-        "127.0.0.1:0",
-        "--log-format",
-        "json",
-        "--drain-seconds",
-        "0",
-    ]);
+    command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
     command.args(["--redis-url", redis_url]);
+    // No test waits for load balancers, unless it says so by the flag, which wins.
+    command.env("TOKENBIND_DRAIN_SECONDS", "0");
     command
 }
 

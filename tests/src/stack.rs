@@ -80,6 +80,16 @@ impl Stack {
     pub async fn redis(issuer_arguments: &[&str], validator_arguments: &[&str]) -> Self {
         let redis = RedisServer::start();
         let installation = Installation::new(redis.url());
+        Self::over(redis, installation, issuer_arguments, validator_arguments).await
+    }
+
+    /// The same over a Redis and with files that the test has prepared.
+    pub async fn over(
+        redis: RedisServer,
+        installation: Installation,
+        issuer_arguments: &[&str],
+        validator_arguments: &[&str],
+    ) -> Self {
         let (issuer, issuer_address) = installation.start_issuer(issuer_arguments);
         let (validator, validator_address) = start_validator(&redis.url(), validator_arguments);
         let client = Client::new(&issuer_address, &validator_address);
