@@ -1,0 +1,74 @@
+//! A certificate authority of the test's own.
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+use tonic::transport::{Certificate, Identity};
+
+/// Signs certificates.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    folder: TempDir,
+}
+
+/// A certificate and its key.
+pub(crate) struct Certified {
+    pub(crate) der: Vec<u8>,
+    pem: String,
+    key: String,
+}
+
+impl Certified {
+    /// What a client comes with.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity::from_pem(&self.pem, &self.key)
+    }
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self {
+            issuer: Issuer::new(params, key),
+            pem,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// What whoever trusts it needs.
+    pub(crate) fn certificate(&self) -> Certificate {
+        Certificate::from_pem(&self.pem)
+    }
+
+    /// A certificate of this name.
+    pub(crate) fn certify(&self, name: &str) -> Certified {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Certified {
+            der: certificate.der().to_vec(),
+            pem: certificate.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// The arguments of a server that lets clients come with a certificate or without.
+    pub(crate) fn server_arguments(&self) -> Vec<String> {
+        let own = self.certify("localhost");
+        let files = [
+            ("--tls-cert", &own.pem),
+            ("--tls-key", &own.key),
+            ("--tls-client-ca", &self.pem),
+        ];
+        let mut arguments = vec!["--tls-client-auth".to_owned(), "optional".to_owned()];
+        for (flag, content) in files {
+            let path = self.folder.path().join(flag);
+            std::fs::write(&path, content).unwrap();
+            arguments.extend([flag.to_owned(), path.display().to_string()]);
+        }
+        arguments
+    }
+}
