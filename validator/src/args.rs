@@ -1,6 +1,7 @@
 //! The command line of the `validator`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use clap::{Args, Parser};
 use secrecy::SecretString;
@@ -9,6 +10,7 @@ use tokenbind_index::redis::RedisOptions;
 use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
 
 use crate::caller::MAX_RESOURCE_ID_BYTES;
+use crate::facts::CacheLimits;
 
 /// Where the validator listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7002);
@@ -38,6 +40,19 @@ struct ValidatingArgs {
     #[arg(long, env = "TOKENBIND_NAMESPACE", value_name = "NAME", default_value = "tokenbind")]
     namespace: String,
 
+    /// How long what is known of a token may be used after the index was last heard, in milliseconds; it is asked four
+    /// times within that
+    #[arg(long, env = "TOKENBIND_LEASE_MS", value_name = "MILLISECONDS", default_value = "2000")]
+    lease_ms: String,
+
+    /// Most tokens of which facts are kept
+    #[arg(long, env = "TOKENBIND_CACHE_ENTRIES", value_name = "COUNT", default_value = "1000000")]
+    cache_entries: String,
+
+    /// Most memory for them, in bytes
+    #[arg(long, env = "TOKENBIND_CACHE_BYTES", value_name = "BYTES", default_value = "536870912")]
+    cache_bytes: String,
+
     /// DEVELOPMENT ONLY: callers without credentials are answered as if they were this resource, or any that they name
     #[arg(long, env = "TOKENBIND_UNAUTHENTICATED_CALLERS_AS", value_name = "RESOURCE_ID")]
     unauthenticated_callers_as: Option<String>,
@@ -48,6 +63,10 @@ struct ValidatingArgs {
 pub struct ValidatorConfig {
     /// Where the index is.
     pub redis: RedisOptions,
+    /// How long what is kept may be used after the index was last heard.
+    pub lease: Duration,
+    /// How much is kept.
+    pub cache: CacheLimits,
     /// See [`Callers::new`](crate::caller::Callers::new).
     pub unauthenticated_callers_as: Option<String>,
     /// How to serve.
@@ -70,12 +89,18 @@ impl ValidatorArgs {
         let namespace = violations.record("--namespace", Namespace::parse(&validating.namespace));
         let redis = validating.redis_url.zip(namespace);
         let redis = redis.map(|(url, namespace)| RedisOptions::new(url, namespace));
+        let lease = violations.parse_in("--lease-ms", &validating.lease_ms, 100..=60_000);
+        let entries = violations.parse_in("--cache-entries", &validating.cache_entries, 1..=100_000_000);
+        let bytes = violations.parse_in("--cache-bytes", &validating.cache_bytes, 1 << 20..=1 << 40);
+        let cache = entries.zip(bytes).map(|(entries, bytes)| CacheLimits { entries, bytes });
         let resource = check_resource(validating.unauthenticated_callers_as, &mut violations);
         let server = self.server.check(DEFAULT_LISTEN, &mut violations);
         let telemetry = self.telemetry.check(&mut violations);
-        let config = redis.zip(server).zip(telemetry);
-        let config = config.map(|((redis, server), telemetry)| ValidatorConfig {
+        let config = redis.zip(server).zip(telemetry).zip(lease.zip(cache));
+        let config = config.map(|(((redis, server), telemetry), (lease, cache))| ValidatorConfig {
             redis,
+            lease: Duration::from_millis(lease),
+            cache,
             unauthenticated_callers_as: resource,
             server,
             telemetry,

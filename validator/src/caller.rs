@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
-use tokenbind_index::{Clock, IndexError, SecretHash, Store};
+use tokenbind_index::{Clock, DocumentKind, IndexError, SecretHash, TrackedIndex};
 use tokenbind_proto::index::v1::SecretDigest;
 use tokenbind_runtime::credentials::Credentials;
 
-use crate::resource::{self, Resource};
+use crate::facts::{Bound, Documents, FactInputs};
+use crate::question::Consistency;
+use crate::resource::{Registered, Resource, registered};
 
 /// The longest `resource_id`, in bytes.
 pub const MAX_RESOURCE_ID_BYTES: usize = 255;
@@ -19,8 +21,8 @@ const NOBODY: [u8; 32] = [0; 32];
 /// Who asks.
 #[derive(Clone, Debug)]
 pub enum Caller {
-    /// A resource that proved who it is.
-    Resource(Arc<Resource>),
+    /// A resource that proved who it is, and how fresh what is known of it is.
+    Resource(Arc<Resource>, Bound),
     /// Somebody without credentials who counts as the resource of this name. Development only.
     Unauthenticated(Arc<str>),
 }
@@ -45,17 +47,21 @@ pub enum CallerError {
 /// Tells callers by their credentials.
 #[derive(Clone)]
 pub struct Callers {
-    store: Arc<dyn Store>,
+    resources: Arc<Documents<Registered>>,
+    tracking: Option<Arc<dyn TrackedIndex>>,
     clock: Arc<dyn Clock>,
     unauthenticated_as: Option<Arc<str>>,
 }
 
 impl Callers {
     /// Callers without credentials are refused, unless they are to count as a resource, which is for development only.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, unauthenticated_as: Option<String>) -> Self {
+    pub fn new(inputs: &FactInputs, unauthenticated_as: Option<String>) -> Self {
+        let (store, tracking) = (Arc::clone(&inputs.store), inputs.tracking.clone());
+        let resources = Documents::new(DocumentKind::Resource, registered, store, tracking.clone());
         Self {
-            store,
-            clock,
+            resources: Arc::new(resources),
+            tracking,
+            clock: Arc::clone(&inputs.clock),
             unauthenticated_as: unauthenticated_as.map(Into::into),
         }
     }
@@ -63,7 +69,11 @@ impl Callers {
     /// Who calls. Credentials that are sent must be right, also where none are needed.
     pub async fn identify(&self, credentials: Option<&Credentials>) -> Result<Caller, CallerError> {
         match (credentials, &self.unauthenticated_as) {
-            (Some(_), _) => self.authenticate(credentials).await.map(Caller::Resource),
+            (Some(_), _) => {
+                let bound = self.bound(Consistency::MinimizeLatency);
+                let resource = self.authenticate_by(credentials, bound).await?;
+                Ok(Caller::Resource(resource, bound))
+            }
             (None, Some(id)) => Ok(Caller::Unauthenticated(Arc::clone(id))),
             (None, None) => Err(CallerError::InvalidClient),
         }
@@ -71,6 +81,15 @@ impl Callers {
 
     /// The resource whose credentials these are.
     pub async fn authenticate(&self, credentials: Option<&Credentials>) -> Result<Arc<Resource>, CallerError> {
+        let bound = self.bound(Consistency::MinimizeLatency);
+        self.authenticate_by(credentials, bound).await
+    }
+
+    async fn authenticate_by(
+        &self,
+        credentials: Option<&Credentials>,
+        bound: Bound,
+    ) -> Result<Arc<Resource>, CallerError> {
         let Some(Credentials::Basic { id, secret }) = credentials else {
             return Err(CallerError::InvalidClient);
         };
@@ -78,31 +97,42 @@ impl Callers {
             return Err(CallerError::InvalidClient);
         }
         let presented = SecretHash::of(secret.expose_secret());
-        let (resource, matches) = match resource::read(&*self.store, id).await? {
-            Some((resource, secrets)) => {
-                let matches = self.matches(&presented, &secrets);
-                (Some(resource), matches)
-            }
-            None => (None, presented.matches(&NOBODY)),
+        let found = self.resources.get(id, bound).await?;
+        let matches = match &found {
+            Some(found) => self.matches(&presented, &found.secrets),
+            None => presented.matches(&NOBODY),
         };
-        match resource {
-            Some(resource) if matches => Ok(Arc::new(resource)),
+        match found {
+            Some(found) if matches => Ok(Arc::clone(&found.resource)),
             _ => Err(CallerError::InvalidClient),
         }
     }
 
-    /// The resource that a question is about: the caller, or for development whichever it names.
-    pub async fn resource(&self, caller: &Caller, named: &str) -> Result<Arc<Resource>, CallerError> {
-        match caller {
-            Caller::Resource(own) if named.is_empty() || named == own.id() => Ok(Arc::clone(own)),
-            Caller::Resource(_) => Err(CallerError::ForAnother),
-            Caller::Unauthenticated(default) => {
-                let id = if named.is_empty() { default } else { named };
-                let found = resource::read(&*self.store, id).await?;
-                let (resource, _) = found.ok_or(CallerError::UnknownResource)?;
-                Ok(Arc::new(resource))
-            }
-        }
+    /// The resource that a question is about: the caller, or for development whichever it names. It is as fresh as the
+    /// answer has to be.
+    pub async fn resource(
+        &self,
+        caller: &Caller,
+        named: &str,
+        consistency: Consistency,
+    ) -> Result<Arc<Resource>, CallerError> {
+        let bound = self.bound(consistency);
+        let id = match caller {
+            Caller::Resource(own, _) if !named.is_empty() && named != own.id() => return Err(CallerError::ForAnother),
+            Caller::Resource(own, Bound::Now) => return Ok(Arc::clone(own)),
+            Caller::Resource(own, Bound::Kept(_)) if bound != Bound::Now => return Ok(Arc::clone(own)),
+            Caller::Resource(own, Bound::Kept(_)) => own.id(),
+            Caller::Unauthenticated(default) if named.is_empty() => default,
+            Caller::Unauthenticated(_) => named,
+        };
+        let found = self.resources.get(id, bound).await?;
+        found
+            .map(|found| Arc::clone(&found.resource))
+            .ok_or(CallerError::UnknownResource)
+    }
+
+    fn bound(&self, consistency: Consistency) -> Bound {
+        Bound::of(consistency, self.tracking.as_deref())
     }
 
     /// Every secret is looked at, so that the time does not tell which one it was.

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokenbind_index::{Clock, IndexError, Namespace, Store};
+use tokenbind_index::{Clock, IndexError, Namespace};
 use tokenbind_proto::v1::Reason;
 
-use crate::facts::{FactSource, Facts, NoFacts, TokenFacts};
+use crate::facts::{FactInputs, FactSource, Facts, NoFacts, TokenFacts};
 use crate::observe::Observer;
-use crate::question::{Presented, Question};
+use crate::question::{Consistency, Presented, Question};
 use crate::resource::Resource;
 use crate::verdict::{Freshness, Verdict, challenge};
 use crate::{liveness, policy};
@@ -36,10 +36,10 @@ impl fmt::Debug for Validator {
 
 impl Validator {
     /// A validator over an index of this namespace. Metrics are counted with the recorder that is installed by now.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, namespace: Namespace) -> Self {
+    pub fn new(inputs: FactInputs, namespace: Namespace) -> Self {
         Self {
-            facts: FactSource::new(store, Arc::clone(&clock)),
-            clock,
+            clock: Arc::clone(&inputs.clock),
+            facts: FactSource::new(inputs),
             tenant: namespace,
             observer: Observer::new(),
         }
@@ -67,7 +67,7 @@ impl Validator {
         token: Presented<'_>,
         caller: &Resource,
     ) -> Result<Option<Arc<TokenFacts>>, Unavailable> {
-        let live = match self.facts.resolve(token.0).await {
+        let live = match self.facts.resolve(token.0, self.facts.bound(Consistency::MinimizeLatency)).await {
             Ok(facts) => liveness::refusal(&facts, self.clock.now_us())
                 .is_none()
                 .then_some(facts.token),
@@ -84,7 +84,7 @@ impl Validator {
             let freshness = Freshness::of_token(self.clock.now_us());
             return Ok(refused(Reason::TokenMissing, question, freshness));
         }
-        match self.facts.resolve(question.token.0).await {
+        match self.facts.resolve(question.token.0, self.facts.bound(question.consistency)).await {
             Ok(facts) => Ok(self.judge_facts(&facts, question)),
             Err(NoFacts::Refused { reason, freshness }) => Ok(refused(reason, question, freshness)),
             Err(NoFacts::Unavailable(error)) => Err(error.into()),

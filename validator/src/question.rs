@@ -42,7 +42,7 @@ pub struct Presenter<'a> {
     pub certificate_sha256: Option<[u8; 32]>,
 }
 
-/// How fresh an answer must be. The index is read for every question, which satisfies each of them.
+/// How fresh an answer must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Consistency {
     /// Whatever is fastest within the validator's staleness bound.

@@ -1,7 +1,9 @@
 //! What a resource accepts.
 
+use std::sync::Arc;
+
 use prost::Message as _;
-use tokenbind_index::{DocumentKind, IndexError, Store};
+use tokenbind_index::{Document, IndexError};
 use tokenbind_proto::index::v1::{ResourceRecord, SecretDigest};
 use tokenbind_proto::v1::{self, BindingType};
 
@@ -67,13 +69,20 @@ impl From<v1::Resource> for Resource {
     }
 }
 
-/// Reads a resource and its secrets from the index.
-pub(crate) async fn read(store: &dyn Store, id: &str) -> Result<Option<(Resource, Vec<SecretDigest>)>, IndexError> {
-    let Some(document) = store.document(DocumentKind::Resource, id).await? else {
-        return Ok(None);
-    };
+/// A resource and the secrets that it calls with.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) secrets: Vec<SecretDigest>,
+}
+
+/// What a resource's document says.
+pub(crate) fn registered(id: &str, document: &Document) -> Result<Registered, IndexError> {
     let corrupt = || IndexError::Corrupt(format!("the record of resource `{}`", id.escape_debug()));
     let record = ResourceRecord::decode(document.body.as_slice()).map_err(|_| corrupt())?;
     let declared = record.resource.ok_or_else(corrupt)?;
-    Ok(Some((declared.into(), record.secrets)))
+    Ok(Registered {
+        resource: Arc::new(declared.into()),
+        secrets: record.secrets,
+    })
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use thiserror::Error;
-use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions};
-use tokenbind_index::{Clock, Namespace, Store, SystemClock};
+use tokenbind_index::redis::{ConnectError, RedisIndex, RedisTracking, RedisOptions};
+use tokenbind_index::{Clock, Namespace, SystemClock};
 use tokenbind_proto::v1::FILE_DESCRIPTOR_SET;
 use tokenbind_proto::v1::validation_service_server::ValidationServiceServer;
 use tokenbind_runtime::admin::AdminServer;
@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use crate::args::ValidatorConfig;
 use crate::caller::Callers;
 use crate::engine::Validator;
+use crate::facts::FactInputs;
 use crate::transport::grpc::ValidationGrpc;
 
 /// How long to wait before Redis is tried again at the start.
@@ -29,10 +30,8 @@ const CONNECT_RETRY: Duration = Duration::from_millis(500);
 /// What a validator needs from outside.
 #[derive(Clone)]
 pub struct ValidatorSetup {
-    /// The index.
-    pub store: Arc<dyn Store>,
-    /// The time of day.
-    pub clock: Arc<dyn Clock>,
+    /// The index, what tells its changes, the time of day, and how much may be kept.
+    pub facts: FactInputs,
     /// The namespace of the index, which binding refs are made in.
     pub namespace: Namespace,
     /// Callers without credentials count as this resource. For development only.
@@ -66,11 +65,7 @@ impl ValidatorServer {
             );
         }
         let services = services(&setup, &config);
-        let store = setup.store;
-        let probe = move || -> BoxFuture<'static, Result<(), String>> {
-            let store = Arc::clone(&store);
-            Box::pin(async move { store.ping().await.map(drop).map_err(|error| error.to_string()) })
-        };
+        let probe = move || probe(setup.facts.clone());
         let readiness = Readiness::watch(services.names(), probe, DEFAULT_INTERVAL, &shutdown).await;
         Self {
             listener,
@@ -111,11 +106,20 @@ pub async fn serve(
         .await
 }
 
+/// Ready is who can read the index and hears what changes in it.
+fn probe(facts: FactInputs) -> BoxFuture<'static, Result<(), String>> {
+    Box::pin(async move {
+        facts.store.ping().await.map_err(|error| error.to_string())?;
+        match facts.tracking {
+            Some(tracking) if tracking.confirmed().is_none() => Err("changes of the index are not heard".to_owned()),
+            _ => Ok(()),
+        }
+    })
+}
+
 fn services(setup: &ValidatorSetup, config: &ServerConfig) -> Services {
-    let (store, clock) = (&setup.store, &setup.clock);
-    let validator = Validator::new(Arc::clone(store), Arc::clone(clock), setup.namespace.clone());
-    let unauthenticated_as = setup.unauthenticated_callers_as.clone();
-    let callers = Callers::new(Arc::clone(store), Arc::clone(clock), unauthenticated_as);
+    let validator = Validator::new(setup.facts.clone(), setup.namespace.clone());
+    let callers = Callers::new(&setup.facts, setup.unauthenticated_callers_as.clone());
     let service = ValidationServiceServer::new(ValidationGrpc::new(Arc::new(validator), callers))
         .max_decoding_message_size(config.max_message_bytes);
     Services::new()
@@ -180,9 +184,15 @@ async fn run_with(config: ValidatorConfig, telemetry: &Telemetry) -> Result<(), 
     let Some(store) = connect(&config.redis, &shutdown).await? else {
         return Ok(());
     };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let tracking = RedisTracking::start(&config.redis, Arc::clone(&clock), config.lease)?;
     let setup = ValidatorSetup {
-        store: Arc::new(store),
-        clock: Arc::new(SystemClock),
+        facts: FactInputs {
+            store: Arc::new(store),
+            tracking: Some(Arc::new(tracking)),
+            clock,
+            limits: config.cache,
+        },
         namespace: config.redis.namespace,
         unauthenticated_callers_as: config.unauthenticated_callers_as,
     };

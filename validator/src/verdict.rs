@@ -46,6 +46,16 @@ impl Freshness {
         }
     }
 
+    /// The facts were kept, and every change up to `age_us` ago is known.
+    pub(crate) fn of_cache(checked_at_us: u64, revision: Revision, age_us: u64) -> Self {
+        Self {
+            source: FreshnessSource::Cache,
+            revision,
+            checked_at_us,
+            max_staleness_us: age_us,
+        }
+    }
+
     /// The token alone was enough.
     pub(crate) fn of_token(checked_at_us: u64) -> Self {
         Self {

@@ -7,7 +7,8 @@ use tokenbind_proto::v1::{BindingType, Reason, TokenFormat};
 
 use super::claims::NumericDate;
 use super::json::Members;
-use super::{Proven, TokenBinding, TokenFacts};
+use super::source::Proven;
+use super::{TokenBinding, TokenFacts};
 
 /// The facts of a token, if the record is its own.
 pub(super) fn facts(digest: TokenDigest, proven: Proven, record: Option<TokenRecord>) -> Result<TokenFacts, Reason> {

@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
     BindingId, BindingIndex as _, BindingValue, Clock as _, DocumentKind, DocumentStore as _, Expect, Issue,
-    IssuePolicy, Locator, ManualClock, Namespace, Nonce, OpaqueToken, SlotDefinition, Subject, TokenDigest,
+    IssuePolicy, Locator, ManualClock, Namespace, Nonce, OpaqueToken, SlotDefinition, Subject, TokenDigest, TrackedIndex,
 };
 use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, SecretDigest, SigningKeyRecord, TokenRecord};
 use tokenbind_proto::v1::{self, BindingType, Reason, TokenFormat};
 
 use super::signer::Signer;
 use super::store::SwitchedStore;
+use crate::facts::{CacheLimits, FactInputs};
 use crate::{Consistency, Presented, Presenter, Question, Resource, Unavailable, Validator, Verdict};
 
 pub(super) const ISSUER: &str = "https://issuer.example";
@@ -31,6 +32,7 @@ const START_US: u64 = 1_800_000_000_000_000;
 pub(super) struct Fixture {
     pub(super) clock: Arc<ManualClock>,
     pub(super) store: Arc<SwitchedStore>,
+    pub(super) inputs: FactInputs,
     pub(super) validator: Arc<Validator>,
     pub(super) signer: Signer,
     nonces: AtomicU8,
@@ -98,11 +100,27 @@ impl Fixture {
         Self::signing_with(Algorithm::EdDSA).await
     }
 
+    /// An installation whose validator keeps facts.
+    pub(super) async fn keeping(limits: CacheLimits) -> Self {
+        Self::with(Algorithm::EdDSA, Some(limits)).await
+    }
+
     pub(super) async fn signing_with(algorithm: Algorithm) -> Self {
+        Self::with(algorithm, None).await
+    }
+
+    async fn with(algorithm: Algorithm, kept: Option<CacheLimits>) -> Self {
         let clock = Arc::new(ManualClock::new(START_US));
         let store = Arc::new(SwitchedStore::new(MemoryIndex::new(clock.clone())));
-        let validator = Validator::new(store.clone(), clock.clone(), Namespace::default());
+        let inputs = FactInputs {
+            store: store.clone(),
+            tracking: kept.map(|_| store.clone() as Arc<dyn TrackedIndex>),
+            clock: clock.clone(),
+            limits: kept.unwrap_or_default(),
+        };
+        let validator = Validator::new(inputs.clone(), Namespace::default());
         let fixture = Self {
+            inputs,
             clock,
             store,
             validator: Arc::new(validator),

@@ -38,7 +38,7 @@ impl Service {
 
     async fn with(unauthenticated_as: Option<String>) -> Self {
         let fixture = Fixture::new().await;
-        let callers = Callers::new(fixture.store.clone(), fixture.clock.clone(), unauthenticated_as);
+        let callers = Callers::new(&fixture.inputs, unauthenticated_as);
         let service = Self {
             grpc: ValidationGrpc::new(fixture.validator.clone(), callers),
             fixture,

@@ -5,6 +5,7 @@ mod fixture;
 mod grpc;
 mod hostile;
 mod introspection;
+mod kept;
 mod jwt;
 mod keys;
 mod life;

@@ -78,7 +78,7 @@ async fn verdicts_are_counted_by_decision_and_reason() {
     let fixture = Fixture::new().await;
     let recorder = PrometheusBuilder::new().build_recorder();
     let validator = metrics::with_local_recorder(&recorder, || {
-        Validator::new(fixture.store.clone(), fixture.clock.clone(), Namespace::default())
+        Validator::new(fixture.inputs.clone(), Namespace::default())
     });
     let token = fixture.jwt(&Spec::default()).await;
     let own = Resource::from(resource());

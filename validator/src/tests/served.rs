@@ -17,8 +17,7 @@ async fn serves_until_told_to_stop() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let setup = ValidatorSetup {
-        store: fixture.store.clone(),
-        clock: fixture.clock.clone(),
+        facts: fixture.inputs.clone(),
         namespace: Namespace::default(),
         unauthenticated_callers_as: Some(RESOURCE.to_owned()),
     };

@@ -6,13 +6,15 @@ use async_trait::async_trait;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
     BindingIndex, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home, IndexError, Issue,
-    Issued, Locator, Page, Put, Revision, Revoked, Selection, Slot,
+    Confirmed, Issued, Locator, Page, Put, Revision, Revoked, Selection, Slot, Stamp, Stamped, TrackedIndex,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 
 pub(super) struct SwitchedStore {
     inner: MemoryIndex,
     down: AtomicBool,
+    /// It does not tell what changes.
+    silent: AtomicBool,
     /// Reads of tokens and documents, and of lists of documents.
     pub(super) reads: AtomicUsize,
     /// Reads of lists of documents alone.
@@ -24,6 +26,7 @@ impl SwitchedStore {
         Self {
             inner,
             down: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             reads: AtomicUsize::new(0),
             lists: AtomicUsize::new(0),
         }
@@ -31,6 +34,10 @@ impl SwitchedStore {
 
     pub(super) fn switch(&self, up: bool) {
         self.down.store(!up, Ordering::SeqCst);
+    }
+
+    pub(super) fn silence(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
     }
 
     pub(super) fn reads(&self) -> usize {
@@ -123,5 +130,28 @@ impl DocumentStore for SwitchedStore {
         id: &str,
     ) -> Result<Option<(Generation, Revision)>, IndexError> {
         self.inner()?.raise_generation(kind, id).await
+    }
+}
+
+#[async_trait]
+impl TrackedIndex for SwitchedStore {
+    async fn read_tracked(&self, locator: &Locator) -> Result<Stamped<Option<TokenRecord>>, IndexError> {
+        let read = self.read_inner()?.read_tracked(locator).await;
+        // As a real answer would be waited for: others run meanwhile.
+        tokio::task::yield_now().await;
+        read
+    }
+
+    async fn document_tracked(&self, kind: DocumentKind, id: &str) -> Result<Stamped<Option<Document>>, IndexError> {
+        self.read_inner()?.document_tracked(kind, id).await
+    }
+
+    fn is_current(&self, stamp: &Stamp) -> bool {
+        self.inner.is_current(stamp)
+    }
+
+    fn confirmed(&self) -> Option<Confirmed> {
+        let silent = self.silent.load(Ordering::SeqCst);
+        self.inner.confirmed().filter(|_| !silent)
     }
 }

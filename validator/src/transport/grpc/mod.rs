@@ -54,7 +54,7 @@ impl ValidationGrpc {
     ) -> Result<ValidateTokenResponse, Status> {
         let resource = self
             .callers
-            .resource(caller, &request.resource)
+            .resource(caller, &request.resource, checked.consistency())
             .await
             .map_err(|error| status::about(&error, element))?;
         let question = checked.question(request, &resource);

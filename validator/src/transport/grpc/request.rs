@@ -31,6 +31,10 @@ pub(super) struct Checked {
 }
 
 impl Checked {
+    pub(super) fn consistency(&self) -> Consistency {
+        self.consistency
+    }
+
     /// The question of the request that was checked.
     pub(super) fn question<'a>(self, request: &'a ValidateTokenRequest, resource: &'a Resource) -> Question<'a> {
         let client_id = request.presenter.as_ref().map(|presenter| presenter.client_id.as_str());

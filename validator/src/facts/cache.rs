@@ -1,0 +1,150 @@
+//! Facts of tokens, kept for as long as the index tells their changes.
+//!
+//! What is kept is facts, never a verdict (V13): time, application and policy are judged on every call.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use quick_cache::{OptionsBuilder, Weighter};
+use tokenbind_index::{Clock, Stamp, TokenDigest, TrackedIndex};
+use tokenbind_proto::v1::Reason;
+
+use super::documents::Kept;
+use super::{ApplicationFacts, TokenFacts};
+
+/// What may be kept at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheLimits {
+    /// Tokens.
+    pub entries: u64,
+    /// Memory, in bytes, as far as it is in the facts.
+    pub bytes: u64,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        Self {
+            entries: 1_000_000,
+            bytes: 512 << 20,
+        }
+    }
+}
+
+/// For how long a token that is not live is remembered, in microseconds: long enough that a client that keeps trying does
+/// not load the index.
+const REFUSED_US: u64 = 1_000_000;
+/// How many of them.
+const MAX_REFUSED: usize = 10_000;
+
+/// A live token, when it was read.
+pub(super) struct Entry {
+    pub(super) token: Arc<TokenFacts>,
+    pub(super) application: Arc<Kept<ApplicationFacts>>,
+    pub(super) stamp: Stamp,
+}
+
+/// What was found out of a token that is not live.
+#[derive(Clone, Copy)]
+struct Refused {
+    reason: Reason,
+    until_us: u64,
+}
+
+pub(super) struct FactCache {
+    tracking: Arc<dyn TrackedIndex>,
+    clock: Arc<dyn Clock>,
+    live: Cache<TokenDigest, Arc<Entry>, Weight>,
+    refused: Cache<TokenDigest, Refused>,
+}
+
+/// What a look-up found.
+pub(super) enum Found<'a> {
+    /// Facts that may be used.
+    Live(Arc<Entry>),
+    /// It was not live a moment ago, and a dead token does not come back.
+    Refused(Reason),
+    /// Nothing, and nobody else is looking: the index has to be read, and the others wait for what comes of it.
+    Missing(Vacancy<'a>),
+}
+
+type Guard<'a> = quick_cache::sync::PlaceholderGuard<
+    'a,
+    TokenDigest,
+    Arc<Entry>,
+    Weight,
+    quick_cache::DefaultHashBuilder,
+    quick_cache::sync::DefaultLifecycle<TokenDigest, Arc<Entry>>,
+>;
+
+/// The place of facts that are being read.
+pub(super) struct Vacancy<'a> {
+    cache: &'a FactCache,
+    digest: TokenDigest,
+    guard: Guard<'a>,
+}
+
+impl Vacancy<'_> {
+    pub(super) fn fill(self, entry: Arc<Entry>) {
+        // An error says that the cache was changed meanwhile; then the facts are read again next time.
+        let _ = self.guard.insert(entry);
+    }
+
+    pub(super) fn refuse(self, reason: Reason) {
+        let until_us = self.cache.clock.monotonic_us() + REFUSED_US;
+        self.cache.refused.insert(self.digest, Refused { reason, until_us });
+    }
+}
+
+impl FactCache {
+    pub(super) fn new(tracking: Arc<dyn TrackedIndex>, clock: Arc<dyn Clock>, limits: CacheLimits) -> Option<Self> {
+        let entries = usize::try_from(limits.entries).unwrap_or(usize::MAX);
+        let least = limits.bytes.checked_div(limits.entries)?.max(1);
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(entries)
+            .weight_capacity(limits.bytes)
+            .build()
+            .ok()?;
+        Some(Self {
+            tracking,
+            clock,
+            live: Cache::with_options(options, Weight { least }, Default::default(), Default::default()),
+            refused: Cache::new(MAX_REFUSED),
+        })
+    }
+
+    /// The facts of a token. With a miss, exactly one caller gets the vacancy; the others wait.
+    pub(super) async fn find(&self, digest: &TokenDigest) -> Found<'_> {
+        loop {
+            if let Some(entry) = self.live.get(digest) {
+                if self.tracking.is_current(&entry.stamp) {
+                    return Found::Live(entry);
+                }
+                self.live.remove_if(digest, |kept| Arc::ptr_eq(kept, &entry));
+            }
+            if let Some(refused) = self.refused.get(digest)
+                && self.clock.monotonic_us() < refused.until_us
+            {
+                return Found::Refused(refused.reason);
+            }
+            if let Err(guard) = self.live.get_value_or_guard_async(digest).await {
+                return Found::Missing(Vacancy {
+                    cache: self,
+                    digest: *digest,
+                    guard,
+                });
+            }
+        }
+    }
+}
+
+/// What an entry weighs: its bytes, and at least its share of the limit, so that both limits hold.
+#[derive(Clone)]
+struct Weight {
+    least: u64,
+}
+
+impl Weighter<TokenDigest, Arc<Entry>> for Weight {
+    fn weight(&self, _: &TokenDigest, entry: &Arc<Entry>) -> u64 {
+        entry.token.bytes().max(self.least)
+    }
+}

@@ -1,0 +1,130 @@
+//! Documents of one kind, decoded once and kept for as long as the index tells their changes.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use quick_cache::sync::Cache;
+use tokenbind_index::{Confirmed, Document, DocumentKind, IndexError, Stamp, Store, TrackedIndex};
+
+use crate::question::Consistency;
+
+/// More documents of a kind are not kept; further ones are read each time they are needed.
+const MAX_KEPT: usize = 10_000;
+
+/// How old an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Anything that is kept may be used: what it changed into would have been told.
+    Kept(Confirmed),
+    /// Everything is read now.
+    Now,
+}
+
+impl Bound {
+    /// How old the answer to a question may be: what is kept is used only while the index is heard.
+    pub fn of(consistency: Consistency, tracking: Option<&dyn TrackedIndex>) -> Self {
+        match (consistency, tracking.and_then(TrackedIndex::confirmed)) {
+            (Consistency::MinimizeLatency, Some(confirmed)) => Self::Kept(confirmed),
+            // Another write may have the same microsecond and come after the heartbeat.
+            (Consistency::AtLeastAsFresh(revision), Some(confirmed)) if confirmed.revision > revision => {
+                Self::Kept(confirmed)
+            }
+            _ => Self::Now,
+        }
+    }
+}
+
+/// What a document says, or that there is none.
+type Decoded<T> = Option<Arc<T>>;
+
+/// A document that others can hold on to: it is renewed in place.
+pub(crate) struct Kept<T> {
+    id: Box<str>,
+    last: ArcSwapOption<(Decoded<T>, Stamp)>,
+}
+
+/// Reads documents of one kind.
+pub(crate) struct Documents<T> {
+    kind: DocumentKind,
+    decode: fn(&str, &Document) -> Result<T, IndexError>,
+    store: Arc<dyn Store>,
+    tracking: Option<Arc<dyn TrackedIndex>>,
+    kept: Cache<Box<str>, Arc<Kept<T>>>,
+}
+
+impl<T> Documents<T> {
+    pub(crate) fn new(
+        kind: DocumentKind,
+        decode: fn(&str, &Document) -> Result<T, IndexError>,
+        store: Arc<dyn Store>,
+        tracking: Option<Arc<dyn TrackedIndex>>,
+    ) -> Self {
+        Self {
+            kind,
+            decode,
+            store,
+            tracking,
+            kept: Cache::new(MAX_KEPT),
+        }
+    }
+
+    /// A document, as fresh as it must be.
+    pub(crate) async fn get(&self, id: &str, bound: Bound) -> Result<Decoded<T>, IndexError> {
+        match bound {
+            Bound::Now => self.read(id).await,
+            Bound::Kept(_) => self.current(&self.handle(id)).await,
+        }
+    }
+
+    /// The same by a handle, which saves the look-up.
+    pub(crate) async fn get_by(&self, handle: &Kept<T>, bound: Bound) -> Result<Decoded<T>, IndexError> {
+        match bound {
+            Bound::Now => self.read(&handle.id).await,
+            Bound::Kept(_) => self.current(handle).await,
+        }
+    }
+
+    /// What to hold on to.
+    pub(crate) fn handle(&self, id: &str) -> Arc<Kept<T>> {
+        self.kept.get(id).unwrap_or_else(|| {
+            let handle = Arc::new(Kept {
+                id: id.into(),
+                last: ArcSwapOption::empty(),
+            });
+            self.kept.insert(id.into(), Arc::clone(&handle));
+            handle
+        })
+    }
+
+    async fn current(&self, kept: &Kept<T>) -> Result<Decoded<T>, IndexError> {
+        let Some(tracking) = &self.tracking else {
+            return self.read(&kept.id).await;
+        };
+        if let Some(last) = &*kept.last.load()
+            && tracking.is_current(&last.1)
+        {
+            return Ok(last.0.clone());
+        }
+        match tracking.document_tracked(self.kind, &kept.id).await {
+            Ok(read) => {
+                let decoded = self.decode(&kept.id, read.value)?;
+                kept.last.store(Some(Arc::new((decoded.clone(), read.stamp))));
+                Ok(decoded)
+            }
+            // The other connection may do better; what it reads is not kept.
+            Err(IndexError::Unavailable(_)) => self.read(&kept.id).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn read(&self, id: &str) -> Result<Decoded<T>, IndexError> {
+        let document = self.store.document(self.kind, id).await?;
+        self.decode(id, document)
+    }
+
+    fn decode(&self, id: &str, document: Option<Document>) -> Result<Decoded<T>, IndexError> {
+        document
+            .map(|document| (self.decode)(id, &document).map(Arc::new))
+            .transpose()
+    }
+}

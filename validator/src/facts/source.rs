@@ -1,0 +1,262 @@
+//! Where facts come from: the cache, or the index.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prost::Message as _;
+use tokenbind_index::{
+    Clock, Document, DocumentKind, IndexError, Locator, MAX_TOKEN_BYTES, OpaqueToken, Stamped, Store, TokenDigest,
+    TrackedIndex,
+};
+use tokenbind_proto::index::v1::{ApplicationRecord, TokenRecord};
+use tokenbind_proto::v1::Reason;
+
+use super::cache::{CacheLimits, Entry, FactCache, Found, Vacancy};
+use super::claims::Claims;
+use super::documents::{Bound, Documents};
+use super::jwt::UnverifiedJwt;
+use super::key_set::KeySet;
+use super::{ApplicationFacts, Facts, NoFacts, record};
+use crate::question::Consistency;
+use crate::verdict::Freshness;
+
+/// What facts are made from, and how many are kept.
+#[derive(Clone)]
+pub struct FactInputs {
+    /// The index.
+    pub store: Arc<dyn Store>,
+    /// What tells its changes. Without it nothing is kept, and each question reads the index.
+    pub tracking: Option<Arc<dyn TrackedIndex>>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// How much may be kept.
+    pub limits: CacheLimits,
+}
+
+impl fmt::Debug for FactInputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FactInputs").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Finds the facts of tokens.
+pub struct FactSource {
+    store: Arc<dyn Store>,
+    tracking: Option<Arc<dyn TrackedIndex>>,
+    clock: Arc<dyn Clock>,
+    keys: KeySet,
+    applications: Documents<ApplicationFacts>,
+    cache: Option<FactCache>,
+}
+
+impl fmt::Debug for FactSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FactSource").finish_non_exhaustive()
+    }
+}
+
+/// What a token says of itself, as far as it can be known without its record.
+pub(super) struct Proven {
+    pub(super) locator: Locator,
+    /// What a JWT's signature covers.
+    pub(super) claims: Option<Claims>,
+}
+
+impl FactSource {
+    /// Facts from the index.
+    pub fn new(inputs: FactInputs) -> Self {
+        let FactInputs {
+            store,
+            tracking,
+            clock,
+            limits,
+        } = inputs;
+        let cache = tracking
+            .clone()
+            .and_then(|tracking| FactCache::new(tracking, Arc::clone(&clock), limits));
+        Self {
+            keys: KeySet::new(Arc::clone(&store), Arc::clone(&clock)),
+            applications: Documents::new(
+                DocumentKind::Application,
+                application,
+                Arc::clone(&store),
+                tracking.clone(),
+            ),
+            cache,
+            store,
+            tracking,
+            clock,
+        }
+    }
+
+    /// How old the answer to a question may be.
+    pub fn bound(&self, consistency: Consistency) -> Bound {
+        Bound::of(consistency, self.tracking.as_deref())
+    }
+
+    /// What is known of a token. Whatever can be refused cheaply is, before the index is asked.
+    ///
+    /// # Errors
+    /// See [`NoFacts`].
+    pub async fn resolve(&self, token: &str, bound: Bound) -> Result<Facts, NoFacts> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(self.refused_by_token(Reason::TokenMalformed));
+        }
+        let digest = TokenDigest::of(token);
+        let (Bound::Kept(confirmed), Some(cache)) = (bound, &self.cache) else {
+            return self.read_now(token, digest).await;
+        };
+        let kept = |revision| Freshness::of_cache(self.clock.now_us(), revision, confirmed.age_us);
+        match cache.find(&digest).await {
+            Found::Live(entry) => Ok(Facts {
+                application: self.application_by(&entry, bound).await?,
+                freshness: kept(entry.token.revision),
+                token: Arc::clone(&entry.token),
+            }),
+            Found::Refused(reason) => Err(NoFacts::Refused {
+                reason,
+                freshness: kept(0),
+            }),
+            Found::Missing(vacancy) => self.fill(token, digest, bound, vacancy).await,
+        }
+    }
+
+    /// Reads the index for an answer that must be of now; nothing is kept.
+    async fn read_now(&self, token: &str, digest: TokenDigest) -> Result<Facts, NoFacts> {
+        let checked_at_us = self.clock.now_us();
+        let proven = self.prove(token).await?;
+        let (record, application) = match &proven.claims {
+            // The name that was signed, so that both are read at the same time; the record has to agree with it.
+            Some(claims) => tokio::try_join!(
+                self.store.read(&proven.locator),
+                self.application_now(claims.client_id())
+            )?,
+            None => match self.store.read(&proven.locator).await? {
+                Some(record) => {
+                    let application = self.application_now(&record.client_id).await?;
+                    (Some(record), application)
+                }
+                None => (None, None),
+            },
+        };
+        let freshness = Freshness::of_index(checked_at_us, record.as_ref().map_or(0, |record| record.revision));
+        let token = record::facts(digest, proven, record).map_err(|reason| NoFacts::Refused { reason, freshness })?;
+        Ok(Facts {
+            token: Arc::new(token),
+            application,
+            freshness,
+        })
+    }
+
+    /// Reads the index where it tells what changes, and keeps what it says.
+    async fn fill(
+        &self,
+        token: &str,
+        digest: TokenDigest,
+        bound: Bound,
+        vacancy: Vacancy<'_>,
+    ) -> Result<Facts, NoFacts> {
+        let checked_at_us = self.clock.now_us();
+        let proven = self.prove(token).await?;
+        let Some(read) = self.read_tracked(&proven.locator).await? else {
+            drop(vacancy);
+            return self.read_now(token, digest).await;
+        };
+        let revision = read.value.as_ref().map_or(0, |record| record.revision);
+        let freshness = Freshness::of_index(checked_at_us, revision);
+        let token = match record::facts(digest, proven, read.value) {
+            Ok(token) => Arc::new(token),
+            Err(reason) => {
+                vacancy.refuse(reason);
+                return Err(NoFacts::Refused { reason, freshness });
+            }
+        };
+        let entry = Arc::new(Entry {
+            application: self.applications.handle(&token.client_id),
+            token,
+            stamp: read.stamp,
+        });
+        vacancy.fill(Arc::clone(&entry));
+        Ok(Facts {
+            application: self.application_by(&entry, bound).await?,
+            token: Arc::clone(&entry.token),
+            freshness,
+        })
+    }
+
+    /// `None` where changes are not being told; the other connection may do better.
+    async fn read_tracked(&self, locator: &Locator) -> Result<Option<Stamped<Option<TokenRecord>>>, IndexError> {
+        let Some(tracking) = &self.tracking else {
+            return Ok(None);
+        };
+        match tracking.read_tracked(locator).await {
+            Ok(read) => Ok(Some(read)),
+            Err(IndexError::Unavailable(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn application_by(&self, entry: &Entry, bound: Bound) -> Result<Option<ApplicationFacts>, IndexError> {
+        if entry.token.client_id.is_empty() {
+            return Ok(None);
+        }
+        let application = self.applications.get_by(&entry.application, bound).await?;
+        Ok(application.as_deref().copied())
+    }
+
+    async fn application_now(&self, client_id: &str) -> Result<Option<ApplicationFacts>, IndexError> {
+        if client_id.is_empty() {
+            return Ok(None);
+        }
+        let application = self.applications.get(client_id, Bound::Now).await?;
+        Ok(application.as_deref().copied())
+    }
+
+    /// What the token proves by itself, before the index is asked.
+    async fn prove(&self, token: &str) -> Result<Proven, NoFacts> {
+        if token.starts_with(OpaqueToken::PREFIX) {
+            let opaque = OpaqueToken::decode(token).ok_or_else(|| self.refused_by_token(Reason::TokenMalformed))?;
+            return Ok(Proven {
+                locator: opaque.locator,
+                claims: None,
+            });
+        }
+        let jwt = UnverifiedJwt::parse(token).ok_or_else(|| self.refused_by_token(Reason::TokenMalformed))?;
+        let key = self.keys.find(&jwt.kid).await?;
+        let key = key.ok_or_else(|| self.refused_by_token(Reason::SignatureInvalid))?;
+        let proven = jwt.verify(&key).and_then(|claims| self.check_claims(claims));
+        proven.map_err(|reason| self.refused_by_token(reason))
+    }
+
+    fn refused_by_token(&self, reason: Reason) -> NoFacts {
+        let freshness = Freshness::of_token(self.clock.now_us());
+        NoFacts::Refused { reason, freshness }
+    }
+
+    /// What a JWT says of its own time is looked at before the index is asked.
+    fn check_claims(&self, claims: Claims) -> Result<Proven, Reason> {
+        let now_us = self.clock.now_us();
+        if claims.exp.as_micros() <= now_us {
+            return Err(Reason::TokenExpired);
+        }
+        if claims.nbf.is_some_and(|nbf| nbf.as_micros() > now_us) {
+            return Err(Reason::TokenNotYetValid);
+        }
+        Ok(Proven {
+            locator: Locator::decode(&claims.jti).ok_or(Reason::TokenMalformed)?,
+            claims: Some(claims),
+        })
+    }
+}
+
+/// What matters of an application's document.
+fn application(client_id: &str, document: &Document) -> Result<ApplicationFacts, IndexError> {
+    let corrupt = || IndexError::Corrupt(format!("the record of application `{}`", client_id.escape_debug()));
+    let record = ApplicationRecord::decode(document.body.as_slice()).map_err(|_| corrupt())?;
+    let declared = record.application.ok_or_else(corrupt)?;
+    Ok(ApplicationFacts {
+        generation: document.generation,
+        disabled: declared.disabled,
+        enforce_binding: declared.enforce_binding,
+    })
+}

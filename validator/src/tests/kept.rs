@@ -1,0 +1,178 @@
+//! What a validator keeps, for how long, and what it never keeps.
+
+use futures::future::join_all;
+use tokenbind_index::{BindingIndex as _, DocumentKind, DocumentStore as _, Selection};
+use tokenbind_proto::v1::{self, FreshnessSource, Reason};
+
+use super::fixture::{Fixture, LIFETIME_SECONDS, SHOP, Spec, application, resource};
+use crate::facts::CacheLimits;
+use crate::{Consistency, Resource, Verdict};
+
+async fn fixture() -> Fixture {
+    Fixture::keeping(CacheLimits::default()).await
+}
+
+/// A JWT of which the validator knows the facts.
+async fn known(fixture: &Fixture) -> String {
+    let token = fixture.jwt(&Spec::default()).await;
+    assert_eq!(fixture.reason(&token).await, Reason::Valid);
+    token
+}
+
+async fn asked(fixture: &Fixture, token: &str, consistency: Consistency) -> Verdict {
+    let orders = Resource::from(resource());
+    let ask = |question: &mut crate::Question<'_>| question.consistency = consistency;
+    fixture.verdict_for(token, &orders, ask).await
+}
+
+#[tokio::test]
+async fn what_is_known_is_not_read_again() {
+    let fixture = fixture().await;
+    for token in [
+        fixture.jwt(&Spec::default()).await,
+        fixture.opaque(&Spec::default()).await,
+    ] {
+        let first = fixture.verdict(&token).await;
+        assert_eq!(first.freshness.source, FreshnessSource::Index);
+        let reads = fixture.store.reads();
+        let second = fixture.verdict(&token).await;
+        assert_eq!((first.reason, second.reason), (Reason::Valid, Reason::Valid));
+        assert_eq!(second.freshness.source, FreshnessSource::Cache, "V11");
+        assert_eq!(second.freshness.revision, first.freshness.revision);
+        assert_eq!(fixture.store.reads(), reads);
+    }
+}
+
+#[tokio::test]
+async fn a_superseded_or_revoked_token_is_refused_at_once() {
+    let fixture = fixture().await;
+    let first = known(&fixture).await;
+    let second = known(&fixture).await;
+    assert_eq!(fixture.reason(&first).await, Reason::TokenSuperseded);
+    let home = Spec::default().subject.home();
+    fixture.store.revoke_subject(home, Selection::default()).await.unwrap();
+    assert_eq!(fixture.reason(&second).await, Reason::TokenNotLive);
+    assert_eq!(fixture.reason(&first).await, Reason::TokenSuperseded, "remembered");
+}
+
+#[tokio::test]
+async fn r4_a_revoked_or_changed_application_counts_at_once() {
+    let fixture = fixture().await;
+    let token = known(&fixture).await;
+    fixture
+        .put_application(v1::Application {
+            disabled: true,
+            ..application()
+        })
+        .await;
+    assert_eq!(fixture.reason(&token).await, Reason::ApplicationDisabled);
+    fixture.put_application(application()).await;
+    assert_eq!(fixture.reason(&token).await, Reason::Valid);
+    let raised = fixture.store.raise_generation(DocumentKind::Application, SHOP).await;
+    raised.unwrap();
+    assert_eq!(fixture.reason(&token).await, Reason::ApplicationRevoked);
+}
+
+/// C29: nothing is used past its end.
+#[tokio::test]
+async fn time_is_judged_on_every_call() {
+    let fixture = fixture().await;
+    let token = known(&fixture).await;
+    fixture.pass(LIFETIME_SECONDS);
+    assert_eq!(fixture.reason(&token).await, Reason::TokenExpired);
+}
+
+#[tokio::test]
+async fn v13_policy_is_judged_on_every_call() {
+    let fixture = fixture().await;
+    let token = known(&fixture).await;
+    let refusing = Resource::from(v1::Resource {
+        accepted_client_ids: vec![],
+        ..resource()
+    });
+    let verdict = fixture.verdict_for(&token, &refusing, |_| {}).await;
+    assert_eq!(verdict.reason, Reason::ClientNotAccepted);
+    assert_eq!(fixture.reason(&token).await, Reason::Valid);
+}
+
+#[tokio::test]
+async fn consistency_says_what_may_be_kept() {
+    let fixture = fixture().await;
+    let token = known(&fixture).await;
+    let now = fixture.store.ping().await.unwrap();
+    for (consistency, source) in [
+        (Consistency::MinimizeLatency, FreshnessSource::Cache),
+        (Consistency::AtLeastAsFresh(now - 1), FreshnessSource::Cache),
+        (Consistency::AtLeastAsFresh(now + 1_000_000), FreshnessSource::Index),
+        (Consistency::FullyConsistent, FreshnessSource::Index),
+    ] {
+        let verdict = asked(&fixture, &token, consistency).await;
+        assert_eq!((verdict.reason, verdict.freshness.source), (Reason::Valid, source), "{consistency:?}");
+    }
+}
+
+/// V10: an index that is not heard is read, and one that cannot be read is not guessed at.
+#[tokio::test]
+async fn what_is_kept_is_not_used_when_the_index_is_not_heard() {
+    let fixture = fixture().await;
+    let token = known(&fixture).await;
+    fixture.store.silence(true);
+    let verdict = fixture.verdict(&token).await;
+    assert_eq!((verdict.reason, verdict.freshness.source), (Reason::Valid, FreshnessSource::Index));
+    fixture.store.switch(false);
+    fixture.unanswered(&token).await;
+    fixture.store.silence(false);
+    fixture.store.switch(true);
+    assert_eq!(fixture.verdict(&token).await.freshness.source, FreshnessSource::Cache);
+}
+
+#[tokio::test]
+async fn questions_about_one_token_are_one_read() {
+    let fixture = fixture().await;
+    known(&fixture).await;
+    let token = fixture.opaque(&Spec::default()).await;
+    let reads = fixture.store.reads();
+    let verdicts = join_all((0..64).map(|_| fixture.verdict(&token))).await;
+    assert!(verdicts.iter().all(|verdict| verdict.reason == Reason::Valid));
+    assert_eq!(fixture.store.reads(), reads + 1);
+}
+
+#[tokio::test]
+async fn a_dead_token_is_remembered_briefly() {
+    let fixture = fixture().await;
+    let dead = known(&fixture).await;
+    let home = Spec::default().subject.home();
+    fixture.store.revoke_subject(home, Selection::default()).await.unwrap();
+    let reads = fixture.store.reads();
+    for _ in 0..100 {
+        assert_eq!(fixture.reason(&dead).await, Reason::TokenNotLive);
+    }
+    assert_eq!(fixture.store.reads(), reads + 1);
+    fixture.pass(2);
+    assert_eq!(fixture.reason(&dead).await, Reason::TokenNotLive);
+    assert_eq!(fixture.store.reads(), reads + 2);
+}
+
+#[tokio::test]
+async fn no_more_is_kept_than_may_be() {
+    let limits = CacheLimits {
+        entries: 10,
+        bytes: 1 << 20,
+    };
+    let fixture = Fixture::keeping(limits).await;
+    let mut tokens = Vec::new();
+    for number in 0..100 {
+        let spec = Spec {
+            scopes: vec![format!("scope-{number}")],
+            ..Spec::default()
+        };
+        let token = fixture.jwt(&spec).await;
+        fixture.verdict(&token).await;
+        tokens.push(token);
+    }
+    let mut kept = 0;
+    for token in &tokens {
+        kept += usize::from(fixture.verdict(token).await.freshness.source == FreshnessSource::Cache);
+    }
+    assert!(kept <= 10, "{kept} are kept");
+}
