@@ -42,15 +42,30 @@ struct ValidatingArgs {
 
     /// How long what is known of a token may be used after the index was last heard, in milliseconds; it is asked four
     /// times within that
-    #[arg(long, env = "TOKENBIND_LEASE_MS", value_name = "MILLISECONDS", default_value = "2000")]
+    #[arg(
+        long,
+        env = "TOKENBIND_LEASE_MS",
+        value_name = "MILLISECONDS",
+        default_value = "2000"
+    )]
     lease_ms: String,
 
     /// Most tokens of which facts are kept
-    #[arg(long, env = "TOKENBIND_CACHE_ENTRIES", value_name = "COUNT", default_value = "1000000")]
+    #[arg(
+        long,
+        env = "TOKENBIND_CACHE_ENTRIES",
+        value_name = "COUNT",
+        default_value = "1000000"
+    )]
     cache_entries: String,
 
     /// Most memory for them, in bytes
-    #[arg(long, env = "TOKENBIND_CACHE_BYTES", value_name = "BYTES", default_value = "536870912")]
+    #[arg(
+        long,
+        env = "TOKENBIND_CACHE_BYTES",
+        value_name = "BYTES",
+        default_value = "536870912"
+    )]
     cache_bytes: String,
 
     /// DEVELOPMENT ONLY: callers without credentials are answered as if they were this resource, or any that they name
@@ -92,7 +107,9 @@ impl ValidatorArgs {
         let lease = violations.parse_in("--lease-ms", &validating.lease_ms, 100..=60_000);
         let entries = violations.parse_in("--cache-entries", &validating.cache_entries, 1..=100_000_000);
         let bytes = violations.parse_in("--cache-bytes", &validating.cache_bytes, 1 << 20..=1 << 40);
-        let cache = entries.zip(bytes).map(|(entries, bytes)| CacheLimits { entries, bytes });
+        let cache = entries
+            .zip(bytes)
+            .map(|(entries, bytes)| CacheLimits { entries, bytes });
         let resource = check_resource(validating.unauthenticated_callers_as, &mut violations);
         let server = self.server.check(DEFAULT_LISTEN, &mut violations);
         let telemetry = self.telemetry.check(&mut violations);

@@ -67,7 +67,11 @@ impl Validator {
         token: Presented<'_>,
         caller: &Resource,
     ) -> Result<Option<Arc<TokenFacts>>, Unavailable> {
-        let live = match self.facts.resolve(token.0, self.facts.bound(Consistency::MinimizeLatency)).await {
+        let live = match self
+            .facts
+            .resolve(token.0, self.facts.bound(Consistency::MinimizeLatency))
+            .await
+        {
             Ok(facts) => liveness::refusal(&facts, self.clock.now_us())
                 .is_none()
                 .then_some(facts.token),
@@ -84,7 +88,11 @@ impl Validator {
             let freshness = Freshness::of_token(self.clock.now_us());
             return Ok(refused(Reason::TokenMissing, question, freshness));
         }
-        match self.facts.resolve(question.token.0, self.facts.bound(question.consistency)).await {
+        match self
+            .facts
+            .resolve(question.token.0, self.facts.bound(question.consistency))
+            .await
+        {
             Ok(facts) => Ok(self.judge_facts(&facts, question)),
             Err(NoFacts::Refused { reason, freshness }) => Ok(refused(reason, question, freshness)),
             Err(NoFacts::Unavailable(error)) => Err(error.into()),

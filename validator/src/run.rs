@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use thiserror::Error;
-use tokenbind_index::redis::{ConnectError, RedisIndex, RedisTracking, RedisOptions};
+use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions, RedisTracking};
 use tokenbind_index::{Clock, Namespace, SystemClock};
 use tokenbind_proto::v1::FILE_DESCRIPTOR_SET;
 use tokenbind_proto::v1::validation_service_server::ValidationServiceServer;

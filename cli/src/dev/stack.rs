@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenbind_index::{Clock, Entropy, Store, SystemClock, SystemEntropy};
+use tokenbind_index::{Clock, Entropy, Store, SystemClock, SystemEntropy, TrackedIndex};
 use tokenbind_issuer::Issuer;
 use tokenbind_issuer::opaque::OpaqueKeys;
 use tokenbind_issuer::password::PasswordPool;
@@ -15,6 +15,7 @@ use tokenbind_runtime::config::{ServerConfig, TelemetryConfig};
 use tokenbind_runtime::health::Readiness;
 use tokenbind_runtime::shutdown::Shutdown;
 use tokenbind_runtime::telemetry::Telemetry;
+use tokenbind_validator::facts::{CacheLimits, FactInputs};
 use tokenbind_validator::run::{ValidatorServer, ValidatorSetup};
 use tokio::net::TcpListener;
 
@@ -33,6 +34,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What both services share.
 struct Shared {
     store: Arc<dyn Store>,
+    tracking: Arc<dyn TrackedIndex>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -98,10 +100,15 @@ async fn listen(config: &DevConfig) -> Result<(TcpListener, TcpListener), CliErr
 async fn shared(config: &DevConfig) -> Result<Shared, CliError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let store = store::open(config.redis_url.clone(), &config.namespace, &clock).await?;
+    let store::Opened { store, tracking } = store::open(config.redis_url.clone(), &config.namespace, &clock).await?;
     let seeded = samples::catalog(entropy.as_ref())?.seed(store.as_ref()).await;
     seeded.map_err(|error| internal(&error))?;
-    Ok(Shared { store, clock, entropy })
+    Ok(Shared {
+        store,
+        tracking,
+        clock,
+        entropy,
+    })
 }
 
 async fn prepare_issuer(config: &DevConfig, shared: &Shared, shutdown: &Shutdown) -> Result<PreparedIssuer, CliError> {
@@ -130,8 +137,12 @@ async fn prepare_validator(
     shutdown: &Shutdown,
 ) -> ValidatorServer {
     let setup = ValidatorSetup {
-        store: Arc::clone(&shared.store),
-        clock: Arc::clone(&shared.clock),
+        facts: FactInputs {
+            store: Arc::clone(&shared.store),
+            tracking: Some(Arc::clone(&shared.tracking)),
+            clock: Arc::clone(&shared.clock),
+            limits: CacheLimits::default(),
+        },
         namespace: config.namespace.clone(),
         unauthenticated_callers_as: (!config.caller_auth).then(|| samples::RESOURCE.to_owned()),
     };

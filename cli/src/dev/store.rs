@@ -1,26 +1,47 @@
 //! The index of the development stack.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use tokenbind_index::memory::MemoryIndex;
-use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions};
-use tokenbind_index::{Clock, Namespace, Store};
+use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions, RedisTracking};
+use tokenbind_index::{Clock, Namespace, Store, TrackedIndex};
 
 use crate::error::CliError;
+
+/// As the validator's default.
+const LEASE: Duration = Duration::from_secs(2);
+
+/// The index, and what tells its changes.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) tracking: Arc<dyn TrackedIndex>,
+}
 
 /// Opens Redis, or an index in memory.
 pub(super) async fn open(
     redis_url: Option<SecretString>,
     namespace: &Namespace,
     clock: &Arc<dyn Clock>,
-) -> Result<Arc<dyn Store>, CliError> {
+) -> Result<Opened, CliError> {
     let Some(url) = redis_url else {
-        return Ok(Arc::new(MemoryIndex::new(Arc::clone(clock))));
+        let memory = Arc::new(MemoryIndex::new(Arc::clone(clock)));
+        return Ok(Opened {
+            store: memory.clone(),
+            tracking: memory,
+        });
     };
     let options = RedisOptions::new(url, namespace.clone());
-    match RedisIndex::connect(&options).await {
-        Ok(index) => Ok(Arc::new(index)),
+    let index = RedisIndex::connect(&options).await;
+    let opened = index.and_then(|index| {
+        Ok(Opened {
+            store: Arc::new(index),
+            tracking: Arc::new(RedisTracking::start(&options, Arc::clone(clock), LEASE)?),
+        })
+    });
+    match opened {
+        Ok(opened) => Ok(opened),
         Err(error @ ConnectError::Unreachable(_)) => Err(CliError::Unavailable {
             message: error.to_string(),
             hint: "is it running where --redis-url says? without that option the index is in memory".to_owned(),

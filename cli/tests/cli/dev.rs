@@ -32,8 +32,8 @@ fn the_line_for_scripts_has_what_they_need_in_order() {
     }
 }
 
-#[test]
-fn without_a_command_it_is_the_development_stack() {
+#[tokio::test]
+async fn without_a_command_it_is_the_development_stack() {
     let mut line = command(&["--json"]);
     line.env("TOKENBIND_ISSUER_LISTEN", "127.0.0.1:0");
     line.env("TOKENBIND_VALIDATOR_LISTEN", "127.0.0.1:0");
@@ -45,7 +45,7 @@ fn without_a_command_it_is_the_development_stack() {
         .run(&["keys", "list"])
         .fine();
     process.terminate();
-    assert!(process.wait(DEADLINE).success());
+    assert!(process.wait(DEADLINE).await.success());
 }
 
 #[test]

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use quick_cache::sync::Cache;
-use quick_cache::{OptionsBuilder, Weighter};
+use quick_cache::sync::{Cache, DefaultLifecycle, PlaceholderGuard};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokenbind_index::{Clock, Stamp, TokenDigest, TrackedIndex};
 use tokenbind_proto::v1::Reason;
 
@@ -67,13 +67,13 @@ pub(super) enum Found<'a> {
     Missing(Vacancy<'a>),
 }
 
-type Guard<'a> = quick_cache::sync::PlaceholderGuard<
+type Guard<'a> = PlaceholderGuard<
     'a,
     TokenDigest,
     Arc<Entry>,
     Weight,
-    quick_cache::DefaultHashBuilder,
-    quick_cache::sync::DefaultLifecycle<TokenDigest, Arc<Entry>>,
+    DefaultHashBuilder,
+    DefaultLifecycle<TokenDigest, Arc<Entry>>,
 >;
 
 /// The place of facts that are being read.
@@ -107,7 +107,12 @@ impl FactCache {
         Some(Self {
             tracking,
             clock,
-            live: Cache::with_options(options, Weight { least }, Default::default(), Default::default()),
+            live: Cache::with_options(
+                options,
+                Weight { least },
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ),
             refused: Cache::new(MAX_REFUSED),
         })
     }

@@ -35,7 +35,9 @@ pub struct FactInputs {
 
 impl fmt::Debug for FactInputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FactInputs").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("FactInputs")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 

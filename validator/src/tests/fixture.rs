@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
     BindingId, BindingIndex as _, BindingValue, Clock as _, DocumentKind, DocumentStore as _, Expect, Issue,
-    IssuePolicy, Locator, ManualClock, Namespace, Nonce, OpaqueToken, SlotDefinition, Subject, TokenDigest, TrackedIndex,
+    IssuePolicy, Locator, ManualClock, Namespace, Nonce, OpaqueToken, SlotDefinition, Subject, TokenDigest,
+    TrackedIndex,
 };
 use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, SecretDigest, SigningKeyRecord, TokenRecord};
 use tokenbind_proto::v1::{self, BindingType, Reason, TokenFormat};

@@ -107,7 +107,11 @@ async fn consistency_says_what_may_be_kept() {
         (Consistency::FullyConsistent, FreshnessSource::Index),
     ] {
         let verdict = asked(&fixture, &token, consistency).await;
-        assert_eq!((verdict.reason, verdict.freshness.source), (Reason::Valid, source), "{consistency:?}");
+        assert_eq!(
+            (verdict.reason, verdict.freshness.source),
+            (Reason::Valid, source),
+            "{consistency:?}"
+        );
     }
 }
 
@@ -118,7 +122,10 @@ async fn what_is_kept_is_not_used_when_the_index_is_not_heard() {
     let token = known(&fixture).await;
     fixture.store.silence(true);
     let verdict = fixture.verdict(&token).await;
-    assert_eq!((verdict.reason, verdict.freshness.source), (Reason::Valid, FreshnessSource::Index));
+    assert_eq!(
+        (verdict.reason, verdict.freshness.source),
+        (Reason::Valid, FreshnessSource::Index)
+    );
     fixture.store.switch(false);
     fixture.unanswered(&token).await;
     fixture.store.silence(false);

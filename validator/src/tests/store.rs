@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingIndex, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home, IndexError, Issue,
-    Confirmed, Issued, Locator, Page, Put, Revision, Revoked, Selection, Slot, Stamp, Stamped, TrackedIndex,
+    BindingIndex, Confirmed, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home,
+    IndexError, Issue, Issued, Locator, Page, Put, Revision, Revoked, Selection, Slot, Stamp, Stamped, TrackedIndex,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 
