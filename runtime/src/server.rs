@@ -171,6 +171,9 @@ fn assemble(services: Services, config: &ServerConfig, readiness: &Readiness) ->
     descriptor_sets.push(tonic_health::pb::FILE_DESCRIPTOR_SET);
     // So that a client that knows us by reflection alone can read the details of an error.
     descriptor_sets.push(tonic_types::pb::FILE_DESCRIPTOR_SET);
+    // Each version lists the other, so it must describe it too: `grpcurl describe` asks for all that is listed.
+    descriptor_sets.push(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET);
+    descriptor_sets.push(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET);
 
     let reflection = || {
         let builder = tonic_reflection::server::Builder::configure();
@@ -196,8 +199,6 @@ fn assemble(services: Services, config: &ServerConfig, readiness: &Readiness) ->
         .max_decoding_message_size(config.max_message_bytes);
     let routes = routes.add_service(health).add_service(v1).add_service(v1alpha);
 
-    descriptor_sets.push(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET);
-    descriptor_sets.push(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET);
     let methods = Methods::new(&names, &descriptor_sets).map_err(|error| ServeError::Descriptors(error.into()))?;
     Ok(Rpc::new(routes, methods, Limits::new(config)))
 }
