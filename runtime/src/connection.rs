@@ -184,8 +184,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_client_is_dropped() {
         let (_client, mut connection) = connect().await;
-        let error = connection.read(&mut [0; 64]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let read = time::timeout(10 * PREFACE_TIMEOUT, connection.read(&mut [0; 64])).await;
+        assert_eq!(read.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]

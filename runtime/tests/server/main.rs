@@ -7,6 +7,7 @@
     reason = "this is how a test fails"
 )]
 
+mod abuse;
 mod configuration;
 mod health;
 mod limits;
