@@ -36,7 +36,7 @@ pub use secret::{GeneratedSecret, SecretHash};
 pub use slot::SlotDefinition;
 pub use store::{
     BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page,
-    Revision, Revoked, Selection, Store,
+    Revision, Revoked, Selection,
 };
 pub use subject::{Subject, USER_PREFIX};
 pub use token::{OpaqueToken, TokenDigest, TokenReference};
@@ -44,3 +44,8 @@ pub use tracking::{Confirmed, Stamp, Stamped, TrackedIndex};
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8_192;
+
+/// A whole store.
+pub trait Store: BindingIndex + DocumentStore {}
+
+impl<T: BindingIndex + DocumentStore> Store for T {}

@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use tokenbind_proto::index::v1::TokenRecord;
 
 use crate::binding::{ApplicationTag, BindingTag};
-use crate::document::DocumentStore;
 use crate::error::IndexError;
 use crate::locator::{Home, Locator, Slot};
 
@@ -154,11 +153,6 @@ pub trait BindingIndex: Send + Sync + 'static {
     /// The store's clock, in microseconds since 1970. Also tells that the store answers.
     async fn ping(&self) -> Result<Revision, IndexError>;
 }
-
-/// A whole store.
-pub trait Store: BindingIndex + DocumentStore {}
-
-impl<T: BindingIndex + DocumentStore> Store for T {}
 
 impl Cursor {
     /// The cursor behind a page that began at `from` and whose entries end at `ends`, ascending.

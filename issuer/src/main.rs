@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
-use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions};
+use tokenbind_index::redis::{RedisIndex, RedisOptions};
 use tokenbind_index::{Clock, Entropy, SystemClock, SystemEntropy};
 use tokenbind_issuer::Issuer;
 use tokenbind_issuer::args::{IssuerArgs, IssuerConfig};
@@ -21,8 +20,6 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The exit code of a wrong configuration, as of a wrong flag.
 const USAGE: u8 = 2;
-/// How long to wait before Redis is tried again at the start.
-const CONNECT_RETRY: Duration = Duration::from_millis(500);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -52,17 +49,24 @@ async fn main() -> ExitCode {
 async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Telemetry) -> Result<(), BoxError> {
     let shutdown = Shutdown::on_signals()?;
     let metrics = config.telemetry.metrics_listen.zip(telemetry.metrics());
-    let listener = TcpListener::bind(config.server.listen).await?;
+    let cannot_listen = |address, error| format!("cannot listen on {address}: {error}");
+    let listen = config.server.listen;
+    let listener = TcpListener::bind(listen).await;
+    let listener = listener.map_err(|error| cannot_listen(listen, error))?;
     let admin = match metrics {
-        Some((address, handle)) => Some(AdminServer::bind(address, handle).await?),
+        Some((address, handle)) => {
+            let admin = AdminServer::bind(address, handle).await;
+            Some(admin.map_err(|error| cannot_listen(address, error))?)
+        }
         None => None,
     };
     if config.generated_keys {
         tracing::warn!("keys were generated: no other issuer and no later run has them. For development only");
     }
     let options = RedisOptions::new(config.redis_url, config.namespace.clone());
-    let Some(store) = connect(&options, &shutdown).await? else {
-        return Ok(());
+    let store = tokio::select! {
+        () = shutdown.draining() => return Ok(()),
+        store = RedisIndex::connect_when_up(&options) => store?,
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let issuer = Issuer {
@@ -87,26 +91,6 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
     let outcome = prepared.serve(listener).await;
     shutdown.finish().await;
     Ok(outcome?)
-}
-
-/// Waits for a Redis that is not up yet, but not for one that is set up wrongly. `None`: stopped meanwhile.
-async fn connect(options: &RedisOptions, shutdown: &Shutdown) -> Result<Option<RedisIndex>, ConnectError> {
-    let mut told = false;
-    loop {
-        match RedisIndex::connect(options).await {
-            Ok(store) => return Ok(Some(store)),
-            Err(error @ ConnectError::Unreachable(_)) if !told => {
-                tracing::warn!(%error, "waiting for Redis");
-                told = true;
-            }
-            Err(ConnectError::Unreachable(_)) => {}
-            Err(error) => return Err(error),
-        }
-        tokio::select! {
-            () = shutdown.draining() => return Ok(None),
-            () = tokio::time::sleep(CONNECT_RETRY) => {}
-        }
-    }
 }
 
 /// Before there are logs, stderr is all there is.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use thiserror::Error;
-use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions, RedisTracking};
+use tokenbind_index::redis::{ConnectError, RedisIndex, RedisTracking};
 use tokenbind_index::{Clock, Namespace, SystemClock};
 use tokenbind_proto::v1::FILE_DESCRIPTOR_SET;
 use tokenbind_proto::v1::validation_service_server::ValidationServiceServer;
@@ -23,9 +23,6 @@ use crate::caller::Callers;
 use crate::engine::Validator;
 use crate::facts::FactInputs;
 use crate::transport::grpc::ValidationGrpc;
-
-/// How long to wait before Redis is tried again at the start.
-const CONNECT_RETRY: Duration = Duration::from_millis(500);
 
 /// What a validator needs from outside.
 #[derive(Clone)]
@@ -181,8 +178,9 @@ async fn run_with(config: ValidatorConfig, telemetry: &Telemetry) -> Result<(), 
         }
         None => None,
     };
-    let Some(store) = connect(&config.redis, &shutdown).await? else {
-        return Ok(());
+    let store = tokio::select! {
+        () = shutdown.draining() => return Ok(()),
+        store = RedisIndex::connect_when_up(&config.redis) => store?,
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let tracking = RedisTracking::start(&config.redis, Arc::clone(&clock), config.lease)?;
@@ -203,24 +201,4 @@ async fn run_with(config: ValidatorConfig, telemetry: &Telemetry) -> Result<(), 
     let outcome = server.serve().await;
     shutdown.finish().await;
     Ok(outcome?)
-}
-
-/// Waits for a Redis that is not up yet, but not for one that is set up wrongly. `None`: stopped meanwhile.
-async fn connect(options: &RedisOptions, shutdown: &Shutdown) -> Result<Option<RedisIndex>, ConnectError> {
-    let mut told = false;
-    loop {
-        match RedisIndex::connect(options).await {
-            Ok(store) => return Ok(Some(store)),
-            Err(error @ ConnectError::Unreachable(_)) if !told => {
-                tracing::warn!(%error, "waiting for Redis");
-                told = true;
-            }
-            Err(ConnectError::Unreachable(_)) => {}
-            Err(error) => return Err(error),
-        }
-        tokio::select! {
-            () = shutdown.draining() => return Ok(None),
-            () = tokio::time::sleep(CONNECT_RETRY) => {}
-        }
-    }
 }

@@ -8,10 +8,13 @@ use redis::{Client, IntoConnectionInfo as _, ProtocolVersion};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
-use super::RedisIndex;
 use super::keys::Keys;
 use super::scripts::Scripts;
+use super::{RedisIndex, is_refusal};
 use crate::namespace::Namespace;
+
+/// How long to wait before a Redis that is not up is tried again.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// How to reach the index.
 #[derive(Clone, Debug)]
@@ -45,9 +48,12 @@ pub enum ConnectError {
     /// The URL is not one of Redis.
     #[error("the Redis URL is not valid: {0}; write redis://[user[:password]@]host[:port][/database]")]
     Url(String),
-    /// Redis does not answer, or refuses the credentials.
+    /// Redis does not answer.
     #[error("cannot connect to Redis: {0}")]
     Unreachable(String),
+    /// Redis refuses the credentials, or what their user must be able to do.
+    #[error("Redis refuses the user of the URL: {0}")]
+    Refused(String),
     /// Redis is older than 7.0.
     #[error("Redis {0} is too old: tokenbind needs 7.0 or later, or Valkey")]
     TooOld(String),
@@ -69,7 +75,7 @@ impl RedisIndex {
         let info: String = redis::cmd("INFO")
             .query_async(&mut connection)
             .await
-            .map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+            .map_err(|error| failed(&error))?;
         check(&info)?;
         let index = Self {
             connection,
@@ -79,7 +85,11 @@ impl RedisIndex {
         // Loaded before the first request, so that none pays for it; a restarted Redis gets them again when it misses them.
         for script in index.scripts.all() {
             let loaded = script.load_async(&mut index.connection.clone()).await;
-            loaded.map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+            match loaded {
+                // The user of a validator may only read, and needs none of them.
+                Err(error) if is_refusal(&error) => break,
+                loaded => drop(loaded.map_err(|error| failed(&error))?),
+            }
         }
         Ok(index)
     }
@@ -94,6 +104,28 @@ pub(super) fn client(options: &RedisOptions, protocol: ProtocolVersion) -> Resul
     Client::open(info.set_tcp_settings(tcp).set_redis_settings(protocol)).map_err(url)
 }
 
+impl RedisIndex {
+    /// The same, but waits for a Redis that is not up yet.
+    ///
+    /// # Errors
+    /// See [`ConnectError`]; never [`ConnectError::Unreachable`].
+    pub async fn connect_when_up(options: &RedisOptions) -> Result<Self, ConnectError> {
+        let mut told = false;
+        loop {
+            match Self::connect(options).await {
+                Err(ConnectError::Unreachable(error)) => {
+                    if !told {
+                        tracing::warn!(%error, "waiting for Redis");
+                        told = true;
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+                connected => return connected,
+            }
+        }
+    }
+}
+
 async fn manager(options: &RedisOptions) -> Result<ConnectionManager, ConnectError> {
     let client = client(options, ProtocolVersion::RESP2)?;
     let config = ConnectionManagerConfig::new()
@@ -104,7 +136,16 @@ async fn manager(options: &RedisOptions) -> Result<ConnectionManager, ConnectErr
         .set_number_of_retries(0);
     ConnectionManager::new_with_config(client, config)
         .await
-        .map_err(|error| ConnectError::Unreachable(error.to_string()))
+        .map_err(|error| failed(&error))
+}
+
+fn failed(error: &redis::RedisError) -> ConnectError {
+    let text = error.to_string();
+    if is_refusal(error) {
+        ConnectError::Refused(text)
+    } else {
+        ConnectError::Unreachable(text)
+    }
 }
 
 fn check(info: &str) -> Result<(), ConnectError> {
