@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use thiserror::Error;
