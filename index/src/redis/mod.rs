@@ -43,13 +43,28 @@ fn index_error(error: &RedisError) -> IndexError {
     if error.code() == Some("OOM") || text.contains("OOM ") {
         return IndexError::Full(text);
     }
+    if is_refusal(error) {
+        return IndexError::Misconfigured(text);
+    }
     match error.kind() {
-        ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::CrossSlot)
-        | ErrorKind::AuthenticationFailed
-        | ErrorKind::InvalidClientConfig => IndexError::Misconfigured(text),
-        ErrorKind::UnexpectedReturnType => IndexError::Corrupt(text),
+        ErrorKind::Server(ServerErrorKind::CrossSlot) | ErrorKind::InvalidClientConfig => {
+            IndexError::Misconfigured(text)
+        }
+        ErrorKind::UnexpectedReturnType | ErrorKind::Parse => IndexError::Corrupt(text),
+        // A script fails by itself only where it reads what this version does not write.
+        ErrorKind::Server(ServerErrorKind::ResponseError) if text.contains("user_script:") => IndexError::Corrupt(text),
+        // Of a pipeline, the text alone has the code.
+        _ if text.contains("WRONGTYPE") => IndexError::Corrupt(text),
         _ => IndexError::Unavailable(text),
     }
+}
+
+/// Redis answered, and refuses the credentials or what their user wants: waiting does not help.
+fn is_refusal(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm)
+    ) || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"))
 }
 
 fn corrupt(what: &str) -> IndexError {
