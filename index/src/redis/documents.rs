@@ -53,9 +53,11 @@ impl DocumentStore for RedisIndex {
         body: Vec<u8>,
         expect: Expect,
     ) -> Result<Put, IndexError> {
-        let stored: Option<(Revision, Generation)> = self
-            .scripts
-            .put_document
+        let script = match expect {
+            Expect::Version(_) => &self.scripts.change_document,
+            Expect::Absent | Expect::Any => &self.scripts.put_document,
+        };
+        let stored: Option<(Revision, Generation)> = script
             .key(self.keys.document(kind, id))
             .key(self.keys.documents(kind))
             .arg(expected(expect))

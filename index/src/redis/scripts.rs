@@ -2,7 +2,8 @@
 //!
 //! User data comes in as `KEYS` and `ARGV` alone. The keys that a script touches beyond `KEYS` (the records of a subject,
 //! whose slots only the subject's list knows) share the hash tag of `KEYS[1]`. Times are the store's: Redis runs a script at
-//! one frozen instant. Scripts that revoke are flagged `allow-oom`: revoking works when the store is full (R7).
+//! one frozen instant. Scripts that revoke are flagged `allow-oom`: revoking works when the store is full (R7). So is changing a
+//! document that is there, because that is how users and applications are disabled and passwords and secrets replaced.
 
 use redis::Script;
 
@@ -154,7 +155,7 @@ end
 return answer
 ";
 
-/// Stores a document.
+/// Stores a document. `change_document` is the same where a version is expected, so that nothing new is stored.
 ///
 /// - `KEYS`: 1 the document, 2 the ids of its kind.
 /// - `ARGV`: 1 `any`, `absent` or the version that is expected; 2 the body; 3 the id.
@@ -208,6 +209,7 @@ pub(super) struct Scripts {
     pub(super) revoke_subject: Script,
     pub(super) list: Script,
     pub(super) put_document: Script,
+    pub(super) change_document: Script,
     pub(super) delete_document: Script,
     pub(super) raise_generation: Script,
 }
@@ -221,18 +223,20 @@ impl Scripts {
             revoke_subject: script("allow-oom", REVOKE_SUBJECT),
             list: script("no-writes", LIST),
             put_document: script("", PUT_DOCUMENT),
+            change_document: script("allow-oom", PUT_DOCUMENT),
             delete_document: script("allow-oom", DELETE_DOCUMENT),
             raise_generation: script("allow-oom", RAISE_GENERATION),
         }
     }
 
-    pub(super) fn all(&self) -> [&Script; 7] {
+    pub(super) fn all(&self) -> [&Script; 8] {
         [
             &self.issue,
             &self.revoke_token,
             &self.revoke_subject,
             &self.list,
             &self.put_document,
+            &self.change_document,
             &self.delete_document,
             &self.raise_generation,
         ]

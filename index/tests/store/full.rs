@@ -1,6 +1,6 @@
 //! A Redis that is full.
 
-use tokenbind_index::{IndexError, Issued, Selection};
+use tokenbind_index::{DocumentKind, Expect, IndexError, Issued, Put, Selection};
 
 use crate::harness::Harness;
 use crate::samples::{Sample, home};
@@ -45,4 +45,28 @@ async fn r7_revoking_works_when_the_store_is_full() {
         .expect("empty");
     let again = on.store.issue(first.issue()).await.expect("issue");
     assert!(matches!(again, Issued::New { superseded: false, .. }));
+}
+
+/// R7: what stops somebody (a user who is deleted, an application that is disabled, a password or secret that is changed) is
+/// a document written over the one that is there. Only what is new is refused.
+#[tokio::test]
+async fn r7_what_is_there_can_be_changed_when_the_store_is_full() {
+    let on = Harness::redis().await;
+    let put = async |id, body: &[u8], expect| {
+        let store = &on.store;
+        store.put_document(DocumentKind::User, id, body.to_vec(), expect).await
+    };
+    let Ok(Put::Stored { version, .. }) = put("alice", b"live", Expect::Absent).await else {
+        panic!("not stored")
+    };
+    redis::cmd("CONFIG")
+        .arg(&["SET", "maxmemory", "1"])
+        .exec(&mut on.server().connection())
+        .expect("fill");
+    let refused = put("bob", b"new", Expect::Absent).await;
+    assert!(matches!(refused, Err(IndexError::Full(_))), "{refused:?}");
+    let disabled = put("alice", b"disabled", Expect::Version(version)).await;
+    assert!(matches!(disabled, Ok(Put::Stored { .. })), "{disabled:?}");
+    let stale = put("alice", b"live", Expect::Version(version)).await;
+    assert!(matches!(stale, Ok(Put::Conflict)), "{stale:?}");
 }
