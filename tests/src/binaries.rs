@@ -32,3 +32,14 @@ pub fn binary(name: &str) -> PathBuf {
     }
     path
 }
+
+/// A tool that the tests need: the path in `variable`, or the program of this name on the PATH.
+pub fn tool(variable: &str, name: &str) -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
+        return Some(PathBuf::from(path));
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}

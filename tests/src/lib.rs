@@ -21,7 +21,7 @@ mod services;
 mod stack;
 
 pub use ask::{Ask, client_credentials, password};
-pub use binaries::binary;
+pub use binaries::{binary, tool};
 pub use client::{App, Client, Resource, basic, bearer, channel, health, with_authorization};
 pub use deadline::{DEADLINE, wait_until};
 pub use dev::DevStack;

@@ -1,10 +1,8 @@
 //! A process under test: its log in a file, gone with the test.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -27,7 +25,7 @@ impl Process {
     /// Starts a program. No variable of this project's that is set around the test reaches it.
     pub fn start(name: &str, mut command: Command) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let log = File::create(folder.path().join("stderr")).expect("a log file");
+        let file = |name| File::create(folder.path().join(name)).expect("a log file");
         let variables = std::env::vars().filter(|(key, _)| key.starts_with("TOKENBIND_") || key.starts_with("OTEL_"));
         for (key, _) in variables {
             // One that the test sets itself stays.
@@ -37,8 +35,8 @@ impl Process {
         }
         let child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
+            .stdout(file("stdout"))
+            .stderr(file("stderr"))
             .spawn()
             .unwrap_or_else(|error| panic!("{name} starts: {error}"));
         Self {
@@ -54,24 +52,29 @@ impl Process {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// All that it wrote to standard output.
+    pub fn printed(&self) -> String {
+        let bytes = std::fs::read(self.folder.path().join("stdout")).expect("the output of a process");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     fn log_path(&self) -> PathBuf {
         self.folder.path().join("stderr")
     }
 
     /// The first line that it writes to standard output.
     pub fn first_line(&mut self) -> String {
-        let stdout = self.child.stdout.take().expect("standard output, read once");
-        let (sender, receiver) = mpsc::channel();
-        // A thread of its own: reading cannot be given a deadline. It ends with the process.
-        std::thread::spawn(move || {
-            let mut lines = BufReader::new(stdout).lines();
-            let _ = sender.send(lines.next());
-            lines.for_each(drop);
-        });
-        match receiver.recv_timeout(DEADLINE) {
-            Ok(Some(Ok(line))) => line,
-            other => panic!("{} prints a line: {other:?}", self.name),
-        }
+        let path = self.folder.path().join("stdout");
+        poll(&format!("{} prints a line", self.name), DEADLINE, || {
+            let printed = std::fs::read_to_string(&path).ok()?;
+            if let Some((line, _)) = printed.split_once('\n') {
+                return Some(line.to_owned());
+            }
+            if let Some(status) = self.ended() {
+                panic!("{} ended before it was ready: {status}", self.name);
+            }
+            None
+        })
     }
 
     /// The address that it logs with `message` (in the JSON form of the logs).
@@ -138,10 +141,18 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<_> = log.lines().collect();
-            let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-            eprintln!("--- log of {} ({} lines)\n{}", self.name, lines.len(), shown.join("\n"));
+            for file in ["stdout", "stderr"] {
+                let written = std::fs::read(self.folder.path().join(file)).unwrap_or_default();
+                let written = String::from_utf8_lossy(&written);
+                let lines: Vec<_> = written.lines().collect();
+                let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+                eprintln!(
+                    "--- {file} of {} ({} lines)\n{}",
+                    self.name,
+                    lines.len(),
+                    shown.join("\n")
+                );
+            }
         }
     }
 }

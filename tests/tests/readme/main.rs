@@ -6,11 +6,11 @@
 mod snippets;
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
-use tokenbind_tests::DevStack;
+use tokenbind_tests::{DevStack, tool};
 
 use crate::snippets::{Snippet, masked, section, snippets};
 
@@ -35,17 +35,6 @@ exec "$BUF" curl --protocol grpc --http2-prior-knowledge ${header:+-H "$header"}
 fn readme() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
     std::fs::read_to_string(path).unwrap()
-}
-
-/// A program from its variable, or from the PATH.
-fn program(variable: &str, name: &str) -> Option<PathBuf> {
-    let named = std::env::var_os(variable).map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    named.or_else(|| {
-        std::env::split_paths(&path)
-            .map(|folder| folder.join(name))
-            .find(|file| file.is_file())
-    })
 }
 
 /// A folder in which `grpcurl` is this.
@@ -77,7 +66,7 @@ fn assert_told_as_written(client: &Path, buf: Option<&Path>) {
     let mut shell = Command::new("sh");
     shell
         .arg("-c")
-        .arg(&script)
+        .arg(script.concat())
         .env("PATH", path.unwrap())
         .stdin(Stdio::null());
     if let Some(buf) = buf {
@@ -97,9 +86,12 @@ fn assert_told_as_written(client: &Path, buf: Option<&Path>) {
 
 #[test]
 fn the_story_runs_as_written_with_grpcurl_or_in_its_place_buf() {
-    let grpcurl = program("TOKENBIND_TEST_GRPCURL", "grpcurl");
-    let buf = program("TOKENBIND_TEST_BUF", "buf");
-    assert!(grpcurl.is_some() || buf.is_some(), "`scripts/setup` gets a gRPC client");
+    let grpcurl = tool("TOKENBIND_TEST_GRPCURL", "grpcurl");
+    let buf = tool("TOKENBIND_TEST_BUF", "buf");
+    assert!(
+        grpcurl.is_some() || buf.is_some(),
+        "`scripts/setup` gets a gRPC client, and `. .tools/env` tells where"
+    );
     if let Some(grpcurl) = grpcurl {
         let folder = folder_with(|path| std::os::unix::fs::symlink(grpcurl, path).unwrap());
         assert_told_as_written(folder.path(), None);
