@@ -186,9 +186,11 @@ fn decode_cursor(token: &str) -> Option<Cursor> {
         return None;
     }
     let (expires_ms, listed) = (bytes.first_chunk()?, bytes.last_chunk()?);
-    Some(Cursor {
+    let listed = u64::from_be_bytes(*listed);
+    // No list is longer, and stores cannot count further than some number above it.
+    (listed <= u64::from(u32::MAX)).then_some(Cursor {
         expires_ms: u64::from_be_bytes(*expires_ms),
-        listed: u64::from_be_bytes(*listed),
+        listed,
     })
 }
 
@@ -230,7 +232,11 @@ mod tests {
         assert_eq!(page_token(&mut violations, &encode_cursor(cursor)), Some(cursor));
         assert_eq!(page_token(&mut violations, ""), None);
         assert!(violations.is_empty());
-        for bad in ["x", "AAAAAAAAAAAAAAAAAAAAAB", "AAAAAAAAAAAAAAAAAAAA==", "ü"] {
+        let endless = encode_cursor(Cursor {
+            listed: u64::MAX,
+            ..cursor
+        });
+        for bad in ["x", "AAAAAAAAAAAAAAAAAAAAAB", "AAAAAAAAAAAAAAAAAAAA==", "ü", &endless] {
             let mut violations = FieldViolations::new();
             page_token(&mut violations, bad);
             assert_eq!(violations.as_slice()[0].field, "page_token", "{bad}");
