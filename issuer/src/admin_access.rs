@@ -71,9 +71,10 @@ impl AdminAccess {
             .ok_or(IssuerError::InvalidToken)?;
         self.check_application(&record).await?;
         self.check_binding(&record, presented)?;
-        if !record.audiences.iter().any(|audience| audience == ADMIN_AUDIENCE) {
+        // Another audience is a resource that is shown the token, and could use it here.
+        if record.audiences != [ADMIN_AUDIENCE] {
             return Err(IssuerError::InsufficientScope(
-                "the token is not for the audience `tokenbind`",
+                "the token is not for the audience `tokenbind` alone",
             ));
         }
         if !record.scopes.iter().any(|scope| scope == ADMIN_SCOPE) {

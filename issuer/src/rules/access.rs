@@ -14,6 +14,7 @@ async fn administration(format: TokenFormat, binding_type: BindingType) -> (Harn
         it.binding_type = binding_type.into();
         it.scopes = strings(&[ADMIN_SCOPE, "read"]);
         it.audiences = strings(&[ADMIN_AUDIENCE, "orders"]);
+        it.default_audiences = strings(&[ADMIN_AUDIENCE]);
     };
     harness.application("ops", format, change).await;
     let access = AdminAccess::of(&harness.issuer);
@@ -91,9 +92,10 @@ async fn a_token_of_a_revoked_or_disabled_application_does_not() {
 #[tokio::test]
 async fn another_scope_or_audience_does_not() {
     let (harness, access) = administration(TokenFormat::Jwt, BindingType::None).await;
-    for (scopes, audiences) in [(["read"], [ADMIN_AUDIENCE]), ([ADMIN_SCOPE], ["orders"])] {
+    let both = [ADMIN_AUDIENCE, "orders"];
+    for (scope, audiences) in [("read", &both[..1]), (ADMIN_SCOPE, &both[1..]), (ADMIN_SCOPE, &both)] {
         let mut request = request("ops", "");
-        (request.scopes, request.audiences) = (strings(&scopes), strings(&audiences));
+        (request.scopes, request.audiences) = (strings(&[scope]), strings(audiences));
         let token = harness.issuer.issue_token(request).await.unwrap();
         let error = access.authorize(&bearer(&token.access_token)).await.unwrap_err();
         assert_eq!(error.reason(), "insufficient_scope");
