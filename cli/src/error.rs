@@ -195,7 +195,10 @@ fn exit_of(code: Code) -> Exit {
 
 fn refusal_hint(reason: &str, status: &Status) -> Option<String> {
     let hint = match reason {
-        "invalid_client" => "check the id and the secret that the command was given (`--help` lists the ways)",
+        "invalid_client" => {
+            "check the id and the secret: those of an application for the issuer, of a resource for the validator \
+             (`--help` lists the ways to give them)"
+        }
         "invalid_grant" => "check the username and the password",
         "unauthorized_client" => {
             "use the credentials of the application that the token was issued to, or that has the grant"
@@ -203,7 +206,6 @@ fn refusal_hint(reason: &str, status: &Status) -> Option<String> {
         "invalid_scope" => "`tokenbind app get CLIENT_ID` shows the scopes that the application may have",
         "invalid_target" => "`tokenbind app get CLIENT_ID` shows the audiences that the application may have",
         "insufficient_scope" => "this needs an application that may have the scope tokenbind.admin",
-        "declared_in_catalog" => "it is declared in the catalog file of the issuers: change it there",
         "conflict" => "somebody changed it at the same time: look at it again and repeat",
         "binding_limit_reached" => "`tokenbind binding list SUBJECT` shows the bindings; revoke one",
         _ => match status.code() {

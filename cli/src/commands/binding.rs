@@ -1,6 +1,6 @@
 //! `tokenbind binding`.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 use tokenbind_proto::v1::binding_service_client::BindingServiceClient;
 use tokenbind_proto::v1::{ListBindingsRequest, RevokeBindingRequest, RevokeSubjectRequest};
@@ -33,16 +33,17 @@ pub(crate) struct ListArgs {
 
 /// Which device of whom.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("devices").required(true).args(["token_binding_id", "all"]))]
 pub(crate) struct RevokeArgs {
     /// What a token says in `sub`: `user:USERNAME`, or the client id of an application
     subject: String,
 
     /// The id that the device sends, byte for byte
-    #[arg(long, value_name = "ID", required_unless_present = "all")]
+    #[arg(long, value_name = "ID")]
     token_binding_id: Option<String>,
 
     /// Every token of the subject: log out everywhere
-    #[arg(long, conflicts_with = "token_binding_id")]
+    #[arg(long)]
     all: bool,
 
     /// Only within this application
@@ -85,7 +86,11 @@ async fn list(arguments: ListArgs, session: Session, output: Output) -> Result<E
         request.page_token = page.next_page_token;
     }
     output.print(&json!({"bindings": bindings}), || match bindings.as_slice() {
-        [] => format!("{} has no live binding here", request.subject),
+        [] => format!(
+            "{} has no live binding here{}",
+            request.subject,
+            other_subject(&request.subject)
+        ),
         some => LiveBindingView::table(some),
     })?;
     Ok(Exit::Fine)
@@ -94,6 +99,7 @@ async fn list(arguments: ListArgs, session: Session, output: Output) -> Result<E
 async fn revoke(arguments: RevokeArgs, session: Session, output: Output) -> Result<Exit, CliError> {
     let mut service = service(session).await?;
     let (subject, client_id) = (arguments.subject, arguments.application);
+    let other = other_subject(&subject);
     let (revoked, revision) = if let Some(token_binding_id) = arguments.token_binding_id {
         let request = RevokeBindingRequest {
             subject,
@@ -108,8 +114,21 @@ async fn revoke(arguments: RevokeArgs, session: Session, output: Output) -> Resu
         (answer.revoked, answer.revision)
     };
     output.print(&json!({"revoked": revoked, "revision": revision}), || {
-        let tokens = if revoked == 1 { "token" } else { "tokens" };
-        format!("{revoked} {tokens} revoked (revision {revision})")
+        let (tokens, other) = match revoked {
+            0 => ("tokens", other.as_str()),
+            1 => ("token", ""),
+            _ => ("tokens", ""),
+        };
+        format!("{revoked} {tokens} revoked (revision {revision}){other}")
     })?;
     Ok(Exit::Fine)
+}
+
+/// Where nothing was found: whoever gave a bare username must not believe that the user has nothing.
+fn other_subject(subject: &str) -> String {
+    if subject.starts_with("user:") {
+        String::new()
+    } else {
+        format!("\nthis was looked up as an application; the user of that name is user:{subject}")
+    }
 }

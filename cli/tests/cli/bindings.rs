@@ -52,7 +52,32 @@ fn an_application_sees_its_own_bindings_and_an_administrator_all() {
     assert!(text.contains("client-request") && !text.contains("phone-1"), "{text}");
     assert!(tokens.iter().all(|token| !text.contains(token.as_str())));
     let text = admin.run(&["binding", "list", "user:nobody"]).fine().stdout;
-    assert!(text.contains("no live binding"), "{text}");
+    assert!(
+        text.contains("no live binding") && !text.contains("user:user:"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_bare_username_is_not_taken_for_a_user_who_has_nothing() {
+    let stack = DevStack::start(&[]);
+    let admin = Tokenbind::as_admin(&stack);
+    for command in [
+        &["binding", "list", "alice"][..],
+        &["binding", "revoke", "alice", "--all"],
+    ] {
+        let text = admin.run(command).fine().stdout;
+        assert!(text.contains("the user of that name is user:alice"), "{text}");
+    }
+    // Which of the two ways to revoke is meant must be said, and both are named.
+    let refused = admin.run(&["binding", "revoke", "user:alice"]).ended(2).stderr;
+    assert!(
+        refused.contains("--token-binding-id") && refused.contains("--all"),
+        "{refused}"
+    );
+    admin
+        .run(&["binding", "revoke", "user:alice", "--all", "--token-binding-id", "x"])
+        .ended(2);
 }
 
 #[test]
