@@ -35,7 +35,7 @@ pub fn to_status(error: IssuerError) -> Status {
             plain(Code::PermissionDenied, why.to_owned())
         }
         IssuerError::NotFound(what) => plain(Code::NotFound, format!("there is no such {what}")),
-        IssuerError::AlreadyExists(what) => plain(Code::AlreadyExists, format!("there is such a {what} already")),
+        IssuerError::AlreadyExists(what) => plain(Code::AlreadyExists, format!("the {what} exists already")),
         IssuerError::DeclaredInCatalog(what) => plain(
             Code::FailedPrecondition,
             format!("the {what} is declared in the catalog file: change it there"),
