@@ -62,14 +62,15 @@ if most > 0 and binding ~= string.rep('\0', 8) then
     if string.sub(member, 17, 24) == application and other ~= binding and other ~= string.rep('\0', 8) then
       members[other] = members[other] or {}
       table.insert(members[other], member)
-      local record = redis.call('GET', ARGV[9] .. string.sub(member, 1, 16))
-      if record and generation_of(record) == wanted_generation then
+      local record = redis.call('GETRANGE', ARGV[9] .. string.sub(member, 1, 16), 0, 13)
+      if record ~= '' and generation_of(record) == wanted_generation then
         if not last_issued[other] then last_issued[other], count = 0, count + 1 end
         last_issued[other] = math.max(last_issued[other], struct.unpack('<I8', record, 2))
+        -- A refusal must not cost more the more slots the subject has.
+        if count >= most and ARGV[8] == 'reject' then return {'limit'} end
       end
     end
   end
-  if count >= most and ARGV[8] == 'reject' then return {'limit'} end
   while count >= most do
     local oldest
     for other, revision in pairs(last_issued) do

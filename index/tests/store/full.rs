@@ -70,3 +70,40 @@ async fn r7_what_is_there_can_be_changed_when_the_store_is_full() {
     let stale = put("alice", b"live", Expect::Version(version)).await;
     assert!(matches!(stale, Ok(Put::Conflict)), "{stale:?}");
 }
+
+/// S16: whoever may not have a further binding could otherwise, with many slots, keep Redis busy with being refused.
+#[tokio::test]
+async fn a_refusal_over_the_limit_costs_the_same_with_many_slots() {
+    let on = Harness::redis().await;
+    let limited = Sample {
+        device: 1,
+        limit: 1,
+        ..Sample::default()
+    };
+    for scope in 1..=100 {
+        on.store
+            .issue(Sample { scope, ..limited }.issue())
+            .await
+            .expect("issue");
+    }
+    redis::cmd("CONFIG")
+        .arg("RESETSTAT")
+        .exec(&mut on.server().connection())
+        .expect("reset");
+    let refused = on.store.issue(Sample { device: 2, ..limited }.issue()).await;
+    assert!(matches!(refused, Ok(Issued::LimitReached)), "{refused:?}");
+    let stats: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query(&mut on.server().connection())
+        .expect("statistics");
+    let calls = |command: &str| {
+        let line = stats
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.map_or(0, |line| {
+            line.split(',').next().unwrap_or_default().parse().unwrap_or(u64::MAX)
+        })
+    };
+    let reads = calls("get") + calls("getrange");
+    assert!((1..=3).contains(&reads), "{reads} reads: {stats}");
+}
