@@ -64,10 +64,7 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
         tracing::warn!("keys were generated: no other issuer and no later run has them. For development only");
     }
     let options = RedisOptions::new(config.redis_url, config.namespace.clone());
-    let store = tokio::select! {
-        () = shutdown.draining() => return Ok(()),
-        store = RedisIndex::connect_when_up(&options) => store?,
-    };
+    let store = RedisIndex::connect_lazily(&options).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let issuer = Issuer {
         store: Arc::new(store),

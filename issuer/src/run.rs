@@ -1,6 +1,7 @@
 //! Runs an issuer: what the binary, the development stack and tests call.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -40,6 +41,16 @@ pub enum RunError {
     Serve(#[from] ServeError),
 }
 
+impl RunError {
+    /// Whether trying again later may help: the index could not be reached.
+    fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Catalog(PublishError::Failed(IssuerError::Unavailable(_))) | Self::Keys(IssuerError::Unavailable(_))
+        )
+    }
+}
+
 /// What an issuer is made of.
 pub struct IssuerSetup {
     /// What its use cases share.
@@ -65,10 +76,16 @@ pub async fn prepare(
 ) -> Result<PreparedIssuer, RunError> {
     let IssuerSetup { issuer, catalog } = setup;
     telemetry::describe();
-    publish(&issuer, catalog.as_ref()).await?;
-    shutdown.spawn(keep_published(issuer.clone(), catalog));
+    let published = Arc::new(AtomicBool::new(false));
+    match publish(&issuer, catalog.as_ref()).await {
+        Ok(()) => published.store(true, Ordering::Release),
+        // It serves all the same, and says that it is not ready.
+        Err(error) if error.may_pass() => tracing::warn!(%error, "not published yet"),
+        Err(error) => return Err(error),
+    }
+    shutdown.spawn(keep_published(issuer.clone(), catalog, Arc::clone(&published)));
     let names = grpc::services(&issuer, server.max_message_bytes);
-    let readiness = watch(names.names(), &issuer.store, shutdown).await;
+    let readiness = watch(names.names(), &issuer.store, published, shutdown).await;
     Ok(PreparedIssuer {
         issuer,
         readiness,
@@ -100,11 +117,18 @@ impl PreparedIssuer {
     }
 }
 
-async fn watch(names: &[&str], store: &Arc<dyn Store>, shutdown: &Shutdown) -> Readiness {
+async fn watch(names: &[&str], store: &Arc<dyn Store>, published: Arc<AtomicBool>, shutdown: &Shutdown) -> Readiness {
     let store = Arc::clone(store);
     let probe = move || {
-        let store = Arc::clone(&store);
-        async move { store.ping().await.map(|_| ()).map_err(|error| error.to_string()) }.boxed()
+        let (store, published) = (Arc::clone(&store), Arc::clone(&published));
+        async move {
+            store.ping().await.map_err(|error| error.to_string())?;
+            let published = published.load(Ordering::Acquire);
+            published
+                .then_some(())
+                .ok_or_else(|| "keys and catalog are not published".to_owned())
+        }
+        .boxed()
     };
     Readiness::watch(names, probe, DEFAULT_INTERVAL, shutdown).await
 }
@@ -121,7 +145,7 @@ async fn publish(issuer: &Issuer, catalog: Option<&Catalog>) -> Result<(), RunEr
     issuer.publish_keys().await.map_err(RunError::Keys)
 }
 
-async fn keep_published(issuer: Issuer, catalog: Option<Catalog>) {
+async fn keep_published(issuer: Issuer, catalog: Option<Catalog>, published: Arc<AtomicBool>) {
     let refresh = Duration::from_secs(REFRESH_SECONDS);
     let mut due = Instant::now() + refresh;
     let mut wait = LOSS_CHECK;
@@ -130,13 +154,16 @@ async fn keep_published(issuer: Issuer, catalog: Option<Catalog>) {
         let outcome = match issuer.keys_are_published().await {
             // A store that does not answer is for the readiness to tell.
             Err(_) => continue,
-            Ok(true) if Instant::now() < due => continue,
-            Ok(true) => issuer.publish_keys().await.map_err(RunError::Keys),
-            Ok(false) => {
-                tracing::warn!("the index has lost what was published; publishing it again");
+            Ok(true) if Instant::now() < due && published.load(Ordering::Acquire) => continue,
+            Ok(true) if published.load(Ordering::Acquire) => issuer.publish_keys().await.map_err(RunError::Keys),
+            Ok(_) => {
+                tracing::warn!("the index does not have what is to be published; publishing it");
                 publish(&issuer, catalog.as_ref()).await
             }
         };
+        if outcome.is_ok() {
+            published.store(true, Ordering::Release);
+        }
         wait = match outcome {
             Ok(()) => {
                 due = Instant::now() + refresh;

@@ -177,10 +177,7 @@ async fn run_with(config: ValidatorConfig, telemetry: &Telemetry) -> Result<(), 
         }
         None => None,
     };
-    let store = tokio::select! {
-        () = shutdown.draining() => return Ok(()),
-        store = RedisIndex::connect_when_up(&config.redis) => store?,
-    };
+    let store = RedisIndex::connect_lazily(&config.redis).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let tracking = RedisTracking::start(&config.redis, Arc::clone(&clock), config.lease)?;
     let setup = ValidatorSetup {

@@ -1,6 +1,7 @@
 //! Connecting, and refusing a Redis that cannot keep the index's promises.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -12,9 +13,6 @@ use super::keys::Keys;
 use super::scripts::Scripts;
 use super::{RedisIndex, is_refusal};
 use crate::namespace::Namespace;
-
-/// How long to wait before a Redis that is not up is tried again.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// How to reach the index.
 #[derive(Clone, Debug)]
@@ -71,27 +69,49 @@ impl RedisIndex {
     /// # Errors
     /// See [`ConnectError`].
     pub async fn connect(options: &RedisOptions) -> Result<Self, ConnectError> {
-        let mut connection = manager(options).await?;
-        let info: String = redis::cmd("INFO")
-            .query_async(&mut connection)
-            .await
-            .map_err(|error| failed(&error))?;
-        check(&info)?;
-        let index = Self {
-            connection,
+        let index = Self::unchecked(options)?;
+        index.check().await?;
+        Ok(index)
+    }
+
+    /// The same for a Redis that may come up later. Until it was reached and checked, every operation is unavailable; a
+    /// ping tries again.
+    ///
+    /// # Errors
+    /// See [`ConnectError`]; never [`ConnectError::Unreachable`].
+    pub async fn connect_lazily(options: &RedisOptions) -> Result<Self, ConnectError> {
+        let index = Self::unchecked(options)?;
+        match index.check().await {
+            Err(ConnectError::Unreachable(error)) => tracing::warn!(%error, "Redis is not up yet"),
+            checked => checked?,
+        }
+        Ok(index)
+    }
+
+    fn unchecked(options: &RedisOptions) -> Result<Self, ConnectError> {
+        Ok(Self {
+            connection: manager(options)?,
+            checked: Arc::default(),
             keys: Keys::new(options.namespace.clone()),
             scripts: Arc::new(Scripts::new()),
-        };
+        })
+    }
+
+    /// Looks whether this Redis can keep the promises of an index.
+    pub(super) async fn check(&self) -> Result<(), ConnectError> {
+        let mut connection = self.connection.clone();
+        let info: Result<String, _> = redis::cmd("INFO").query_async(&mut connection).await;
+        check(&info.map_err(|error| failed(&error))?)?;
         // Loaded before the first request, so that none pays for it; a restarted Redis gets them again when it misses them.
-        for script in index.scripts.all() {
-            let loaded = script.load_async(&mut index.connection.clone()).await;
-            match loaded {
+        for script in self.scripts.all() {
+            match script.load_async(&mut connection).await {
                 // The user of a validator may only read, and needs none of them.
                 Err(error) if is_refusal(&error) => break,
                 loaded => drop(loaded.map_err(|error| failed(&error))?),
             }
         }
-        Ok(index)
+        self.checked.store(true, Ordering::Release);
+        Ok(())
     }
 }
 
@@ -104,29 +124,7 @@ pub(super) fn client(options: &RedisOptions, protocol: ProtocolVersion) -> Resul
     Client::open(info.set_tcp_settings(tcp).set_redis_settings(protocol)).map_err(url)
 }
 
-impl RedisIndex {
-    /// The same, but waits for a Redis that is not up yet.
-    ///
-    /// # Errors
-    /// See [`ConnectError`]; never [`ConnectError::Unreachable`].
-    pub async fn connect_when_up(options: &RedisOptions) -> Result<Self, ConnectError> {
-        let mut told = false;
-        loop {
-            match Self::connect(options).await {
-                Err(ConnectError::Unreachable(error)) => {
-                    if !told {
-                        tracing::warn!(%error, "waiting for Redis");
-                        told = true;
-                    }
-                    tokio::time::sleep(RETRY).await;
-                }
-                connected => return connected,
-            }
-        }
-    }
-}
-
-async fn manager(options: &RedisOptions) -> Result<ConnectionManager, ConnectError> {
+fn manager(options: &RedisOptions) -> Result<ConnectionManager, ConnectError> {
     let client = client(options, ProtocolVersion::RESP2)?;
     let config = ConnectionManagerConfig::new()
         .set_response_timeout(Some(options.response_timeout))
@@ -134,9 +132,7 @@ async fn manager(options: &RedisOptions) -> Result<ConnectionManager, ConnectErr
         // Every operation waits for a connection that is being made: a long row of retries would hold all of them. The
         // next operation starts the next try.
         .set_number_of_retries(0);
-    ConnectionManager::new_with_config(client, config)
-        .await
-        .map_err(|error| failed(&error))
+    ConnectionManager::new_lazy_with_config(client, config).map_err(|error| failed(&error))
 }
 
 fn failed(error: &redis::RedisError) -> ConnectError {

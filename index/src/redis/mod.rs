@@ -13,6 +13,7 @@ mod tokens;
 mod tracking;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::redis::aio::ConnectionManager;
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
@@ -27,6 +28,8 @@ use scripts::Scripts;
 #[derive(Clone)]
 pub struct RedisIndex {
     connection: ConnectionManager,
+    /// Whether the Redis was found fit; before, nothing is asked of it.
+    checked: Arc<AtomicBool>,
     keys: Keys,
     scripts: Arc<Scripts>,
 }
@@ -34,6 +37,25 @@ pub struct RedisIndex {
 impl std::fmt::Debug for RedisIndex {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("RedisIndex")
+    }
+}
+
+impl RedisIndex {
+    fn connection(&self) -> Result<ConnectionManager, IndexError> {
+        if self.checked.load(Ordering::Acquire) {
+            return Ok(self.connection.clone());
+        }
+        Err(IndexError::Unavailable("Redis has not been reached yet".to_owned()))
+    }
+
+    async fn check_once(&self) -> Result<(), IndexError> {
+        if self.checked.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.check().await.map_err(|error| match error {
+            ConnectError::Unreachable(error) => IndexError::Unavailable(error),
+            unfit => IndexError::Misconfigured(unfit.to_string()),
+        })
     }
 }
 

@@ -52,18 +52,14 @@ impl BindingIndex for RedisIndex {
             .arg(limit.map_or(0, |limit| limit.max))
             .arg(over)
             .arg(self.keys.record_prefix(home))
-            .invoke_async(&mut self.connection.clone())
+            .invoke_async(&mut self.connection()?)
             .await
             .map_err(|error| index_error(&error))?;
         issued(answer)
     }
 
     async fn read(&self, locator: &Locator) -> Result<Option<TokenRecord>, IndexError> {
-        read_token(
-            &mut self.connection.clone(),
-            self.keys.record(locator.home, locator.slot),
-        )
-        .await
+        read_token(&mut self.connection()?, self.keys.record(locator.home, locator.slot)).await
     }
 
     async fn revoke_token(&self, home: Home, slot: Slot, record: &TokenRecord) -> Result<Revoked, IndexError> {
@@ -74,7 +70,7 @@ impl BindingIndex for RedisIndex {
             .key(self.keys.list(home))
             .arg(record.digest.as_slice())
             .arg(&Member::of(slot, record).to_bytes())
-            .invoke_async(&mut self.connection.clone())
+            .invoke_async(&mut self.connection()?)
             .await
             .map_err(|error| index_error(&error))?;
         Ok(Revoked { revision, count })
@@ -95,7 +91,7 @@ impl BindingIndex for RedisIndex {
                 .arg(binding.as_ref().map_or(&[][..], |tag| tag.as_slice()))
                 .arg(&from)
                 .arg(REVOKE_STEP)
-                .invoke_async(&mut self.connection.clone())
+                .invoke_async(&mut self.connection()?)
                 .await
                 .map_err(|error| index_error(&error))?;
             total += count;
@@ -119,15 +115,16 @@ impl BindingIndex for RedisIndex {
             .arg(from.expires_ms)
             .arg(from.listed)
             .arg(limit)
-            .invoke_async(&mut self.connection.clone())
+            .invoke_async(&mut self.connection()?)
             .await
             .map_err(|error| index_error(&error))?;
         page(from, answer)
     }
 
     async fn ping(&self) -> Result<Revision, IndexError> {
+        self.check_once().await?;
         let (seconds, micros): (u64, u64) = redis::cmd("TIME")
-            .query_async(&mut self.connection.clone())
+            .query_async(&mut self.connection()?)
             .await
             .map_err(|error| index_error(&error))?;
         Ok(seconds * 1_000_000 + micros)
