@@ -7,4 +7,5 @@ mod fixture;
 mod issuer_gone;
 mod redis_frozen;
 mod redis_gone;
+mod redis_late;
 mod stopping;
