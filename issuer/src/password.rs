@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::password_hash::phc::{Output, PasswordHash};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher as _, Version};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokenbind_index::Entropy;
 use tokio::sync::{Semaphore, TryAcquireError};
@@ -17,6 +17,9 @@ use crate::error::IssuerError;
 /// queue waits a third of a second.
 const WAITING_PER_WORKER: usize = 16;
 
+/// Of 1 KiB each: what our own hashes take. A hash of the catalog may take more, which is given back.
+const KEPT_BLOCKS: usize = 19_456;
+
 /// Hashes and verifies passwords, a bounded number at a time.
 ///
 /// A hash takes 19 MiB and a core for tens of milliseconds on purpose, so without a bound a flood of guesses takes both from
@@ -24,6 +27,9 @@ const WAITING_PER_WORKER: usize = 16;
 pub struct PasswordPool {
     workers: Arc<Semaphore>,
     queue: Arc<Semaphore>,
+    /// What the hashes were made in that are done. Allocated anew for each, the pieces of 19 MiB would stay behind in every
+    /// arena of the allocator.
+    memory: Arc<Mutex<Vec<Vec<Block>>>>,
     /// What a password is compared with where there is no user: as much work, and never a match.
     dummy: String,
 }
@@ -34,6 +40,7 @@ impl PasswordPool {
         Ok(Self {
             workers: Arc::new(Semaphore::new(workers.get())),
             queue: Arc::new(Semaphore::new(workers.get().saturating_mul(1 + WAITING_PER_WORKER))),
+            memory: Arc::default(),
             dummy: hash_password("", entropy)?,
         })
     }
@@ -51,7 +58,7 @@ impl PasswordPool {
     /// # Errors
     /// [`IssuerError::Overloaded`] when too many are waiting.
     pub async fn hash(&self, password: SecretString, entropy: Arc<dyn Entropy>) -> Result<String, IssuerError> {
-        self.run(move || hash_password(password.expose_secret(), entropy.as_ref()))
+        self.run(move |_| hash_password(password.expose_secret(), entropy.as_ref()))
             .await?
     }
 
@@ -63,12 +70,22 @@ impl PasswordPool {
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.dummy.clone());
         let matches = self
-            .run(move || verify_password(password.expose_secret(), &hash))
+            .run(move |memory| verify_password(password.expose_secret(), &hash, memory))
             .await??;
         Ok(known && matches)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, IssuerError> {
+    /// How many blocks lie ready for the next hashes.
+    #[cfg(test)]
+    pub(crate) fn kept_blocks(&self) -> usize {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.iter().map(Vec::len).sum()
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+    ) -> Result<T, IssuerError> {
         let place = Arc::clone(&self.queue)
             .try_acquire_owned()
             .map_err(|error| match error {
@@ -78,8 +95,14 @@ impl PasswordPool {
         let worker = Arc::clone(&self.workers).acquire_owned().await;
         let worker = worker.map_err(|_| IssuerError::Internal("the password pool is closed".to_owned()))?;
         // The permits go along: work that its caller gave up on still takes a core.
+        let memory = Arc::clone(&self.memory);
         let done = spawn_blocking(move || {
-            let done = work();
+            let pool = || memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut blocks = pool().pop().unwrap_or_default();
+            let done = work(&mut blocks);
+            if blocks.len() <= KEPT_BLOCKS {
+                pool().push(blocks);
+            }
             drop((worker, place));
             done
         });
@@ -107,12 +130,25 @@ pub fn hash_password(password: &str, entropy: &dyn Entropy) -> Result<String, Is
         .map_err(|error| IssuerError::Internal(format!("a password cannot be hashed: {error}")))
 }
 
-fn verify_password(password: &str, hash: &str) -> Result<bool, IssuerError> {
-    let unreadable = |error| IssuerError::Internal(format!("a password's hash cannot be used: {error}"));
-    let hash = PasswordHash::new(hash).map_err(|error| unreadable(error.into()))?;
-    match Argon2::default().verify_password(password.as_bytes(), &hash) {
-        Ok(()) => Ok(true),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(error) => Err(unreadable(error)),
+/// As `PasswordVerifier` does, but in memory that was used before.
+fn verify_password(password: &str, hash: &str, memory: &mut Vec<Block>) -> Result<bool, IssuerError> {
+    let unreadable =
+        |error: &dyn fmt::Display| IssuerError::Internal(format!("a password's hash cannot be used: {error}"));
+    let hash = PasswordHash::new(hash).map_err(|error| unreadable(&error))?;
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+        return Err(unreadable(&"it has no salt or no output"));
+    };
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).map_err(|error| unreadable(&error))?;
+    let version = hash.version.map_or(Ok(Version::default()), Version::try_from);
+    let version = version.map_err(|error| unreadable(&error))?;
+    let params = Params::try_from(&hash).map_err(|error| unreadable(&error))?;
+    if memory.len() < params.block_count() {
+        memory.resize(params.block_count(), Block::default());
     }
+    let mut output = vec![0; expected.len()];
+    Argon2::new(algorithm, version, params)
+        .hash_password_into_with_memory(password.as_bytes(), salt, &mut output, memory)
+        .map_err(|error| unreadable(&error))?;
+    // `Output` compares in constant time.
+    Ok(Output::new(&output).map_err(|error| unreadable(&error))? == *expected)
 }

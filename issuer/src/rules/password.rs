@@ -1,6 +1,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use argon2::{Argon2, Params, PasswordHasher as _};
 use futures::future::join_all;
 use secrecy::SecretString;
 use tokenbind_index::Entropy;
@@ -45,4 +46,31 @@ async fn more_than_the_queue_holds_is_refused_at_once() {
         .count();
     assert_eq!((refused, outcomes.len()), (40 - 17, 40));
     assert_eq!(pool.verify(SecretString::from("later"), None).await, Ok(false));
+}
+
+/// A flood of guesses may not make the process grow: each worker hashes where it hashed before.
+#[tokio::test]
+async fn hashes_of_every_size_are_verified_in_the_same_memory() {
+    let pool = PasswordPool::new(NonZeroUsize::MIN, &CountingEntropy::default()).unwrap();
+    let hash = |memory, passes, lanes| {
+        let argon2 = Argon2::from(Params::new(memory, passes, lanes, None).unwrap());
+        argon2
+            .hash_password_with_salt(b"right", b"saltsalt")
+            .unwrap()
+            .to_string()
+    };
+    let hashes = [
+        hash(19_456, 2, 1),
+        hash(7_168, 5, 1),
+        hash(47_104, 1, 1),
+        hash(9_216, 4, 3),
+    ];
+    for hash in hashes.iter().chain(&hashes) {
+        for (password, right) in [("wrong", false), ("right", true)] {
+            let verified = pool.verify(SecretString::from(password), Some(hash.clone())).await;
+            assert_eq!(verified, Ok(right), "{password} {hash}");
+        }
+    }
+    join_all((0..17).map(|_| pool.verify(SecretString::from("guess"), None))).await;
+    assert_eq!(pool.kept_blocks(), 19_456);
 }
