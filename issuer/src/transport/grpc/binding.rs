@@ -188,7 +188,7 @@ fn decode_cursor(token: &str) -> Option<Cursor> {
     let (expires_ms, listed) = (bytes.first_chunk()?, bytes.last_chunk()?);
     let listed = u64::from_be_bytes(*listed);
     // No list is longer, and stores cannot count further than some number above it.
-    (listed <= u64::from(u32::MAX)).then_some(Cursor {
+    u32::try_from(listed).is_ok().then_some(Cursor {
         expires_ms: u64::from_be_bytes(*expires_ms),
         listed,
     })
