@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
+use tokenbind_index::redis::RedisOptions;
 use tokenbind_index::{Entropy, Namespace};
 use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
 
@@ -137,16 +138,7 @@ fn required_redis(url: Option<SecretString>, violations: &mut Violations) -> Opt
         violations.push("--redis-url", "is required; `tokenbind dev` runs without a Redis");
         return None;
     };
-    if !["redis://", "redis+unix://", "unix://"]
-        .iter()
-        .any(|scheme| url.expose_secret().starts_with(scheme))
-    {
-        violations.push(
-            "--redis-url",
-            "must be redis://[user[:password]@]host[:port][/database]",
-        );
-        return None;
-    }
+    violations.record("--redis-url", RedisOptions::check_url(&url))?;
     Some(url)
 }
 
@@ -257,7 +249,7 @@ mod tests {
         let violations = check(&["--redis-url", "http://u:canary@localhost"])
             .unwrap_err()
             .to_string();
-        assert!(violations.contains("--redis-url: must be redis://") && !violations.contains("canary"));
+        assert!(violations.contains("--redis-url: the Redis URL is not valid") && !violations.contains("canary"));
     }
 
     #[test]

@@ -98,8 +98,9 @@ impl ValidatorArgs {
     pub fn check(self) -> Result<ValidatorConfig, Violations> {
         let mut violations = Violations::new();
         let validating = self.validating;
-        if validating.redis_url.is_none() {
-            violations.push("--redis-url", "is required; `tokenbind dev` runs without a Redis");
+        match &validating.redis_url {
+            Some(url) => drop(violations.record("--redis-url", RedisOptions::check_url(url))),
+            None => violations.push("--redis-url", "is required; `tokenbind dev` runs without a Redis"),
         }
         let namespace = violations.record("--namespace", Namespace::parse(&validating.namespace));
         let redis = validating.redis_url.zip(namespace);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use tokenbind_runtime::config::ServerArgs;
 use tokenbind_validator::args::{DEFAULT_LISTEN_TEXT, ValidatorArgs};
-use tokenbind_validator::run;
+use tokenbind_validator::run::{self, RunError};
 
 /// The exit code for a wrong command line, as clap has it.
 const USAGE: u8 = 2;
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let args = ValidatorArgs::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let config = match args.check() {
         Ok(config) => config,
-        Err(violations) => return fail(USAGE, violations),
+        Err(violations) => return fail(USAGE, format_args!("the configuration is wrong:\n{violations}")),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -25,7 +25,9 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(run::run(config)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, error),
+        // The log has told it, unless there was none yet.
+        Err(error @ RunError::Telemetry(_)) => fail(1, error),
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

@@ -28,6 +28,18 @@ pub struct RedisOptions {
 }
 
 impl RedisOptions {
+    /// Whether a URL is one that can be connected to, before anything is.
+    ///
+    /// # Errors
+    /// [`ConnectError::Url`], which does not repeat the URL.
+    pub fn check_url(url: &SecretString) -> Result<(), ConnectError> {
+        if url.expose_secret().starts_with("rediss:") {
+            return Err(ConnectError::Url("TLS to Redis is not in this version".to_owned()));
+        }
+        let info = url.expose_secret().into_connection_info();
+        info.map(drop).map_err(|error| ConnectError::Url(error.to_string()))
+    }
+
     /// The usual time-outs: 1 second for an answer, 1 second for a connection.
     pub fn new(url: SecretString, namespace: Namespace) -> Self {
         let second = Duration::from_secs(1);
