@@ -23,8 +23,13 @@ impl DocumentKind {
     pub const ALL: [Self; 4] = [Self::Application, Self::User, Self::Resource, Self::SigningKey];
 }
 
-/// Counts how often everything issued under a document was revoked. A token remembers the generation that it was issued in,
-/// so raising it revokes every token of an application at once (R4), and no two clocks are compared. Begins at 1.
+/// Tells apart what was issued under a document before and after everything issued under it was revoked. A token remembers
+/// the generation that it was issued in, so raising it revokes every token of an application at once (R4), and no two clocks
+/// are compared.
+///
+/// A document begins with the seconds since 1970 by the store's clock, and each raise goes up by one or to the seconds of
+/// that moment, whichever is more. So one that the store lost and that is made again begins later than anything that was
+/// issued under the lost one: what was revoked stays dead.
 pub type Generation = u32;
 
 /// A stored document.
@@ -56,7 +61,7 @@ pub enum Put {
     Stored {
         /// Its version.
         version: Revision,
-        /// Unchanged by a put; 1 for a new document.
+        /// Unchanged by a put.
         generation: Generation,
     },
     /// Something else is stored than was expected; nothing was changed.

@@ -30,7 +30,7 @@ pub(crate) struct DevArgs {
     )]
     validator_listen: String,
 
-    /// Redis for the index, redis://[user[:password]@]host[:port][/database]; several stacks on one act as replicas
+    /// Redis for the index, `redis://[user[:password]@]host[:port][/database]`; several stacks on one act as replicas
     /// [default: in memory]
     #[arg(long, env = "TOKENBIND_REDIS_URL", hide_env_values = true, value_name = "URL")]
     redis_url: Option<SecretString>,

@@ -38,6 +38,15 @@ impl Documents {
     }
 }
 
+/// Seconds since 1970; see [`Generation`].
+fn generation_at(now_ms: u64) -> Generation {
+    Generation::try_from(now_ms / 1_000).unwrap_or(Generation::MAX)
+}
+
+fn raised(generation: Generation, now_ms: u64) -> Generation {
+    generation_at(now_ms).max(generation.saturating_add(1))
+}
+
 fn is_expected(stored: Option<&Document>, expect: Expect) -> bool {
     match expect {
         Expect::Any => true,
@@ -68,7 +77,10 @@ impl DocumentStore for MemoryIndex {
             return Ok(Put::Conflict);
         }
         let deleted = state.documents.deleted.get(&key).map(|(generation, _)| *generation);
-        let generation = stored.map(|document| document.generation).or(deleted).unwrap_or(1);
+        let generation = stored
+            .map(|document| document.generation)
+            .or(deleted)
+            .unwrap_or_else(|| generation_at(now_ms));
         let version = self.write_at(&mut state);
         state.documents.deleted.remove(&key);
         state.documents.stored.insert(
@@ -99,7 +111,7 @@ impl DocumentStore for MemoryIndex {
         if !is_expected(Some(stored), expect) {
             return Ok(Delete::Conflict);
         }
-        let generation = stored.generation + 1;
+        let generation = raised(stored.generation, now_ms);
         state.documents.stored.remove(&key);
         state.documents.deleted.insert(key, (generation, now_ms + remember_ms));
         state.documents.tell(kind, id);
@@ -132,12 +144,13 @@ impl DocumentStore for MemoryIndex {
         kind: DocumentKind,
         id: &str,
     ) -> Result<Option<(Generation, Revision)>, IndexError> {
+        let now_ms = self.clock.now_us() / 1_000;
         let mut state = self.lock();
         let revision = self.write_at(&mut state);
         state.documents.tell(kind, id);
         let document = state.documents.stored.get_mut(&(kind, id.to_owned()));
         Ok(document.map(|document| {
-            document.generation += 1;
+            document.generation = raised(document.generation, now_ms);
             (document.generation, revision)
         }))
     }

@@ -22,6 +22,12 @@ local function generation_of(record) return struct.unpack('<I4', record, 11) end
 local function digest_of(record) return string.sub(record, 17, 48) end
 local function now_us() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 local function text(number) return string.format('%.0f', number) end
+local function generation_now() return text(math.floor(now_us() / 1000000)) end
+local function raise(document)
+  local raised = text(math.max(redis.call('HGET', document, 'g') + 1, tonumber(generation_now())))
+  redis.call('HSET', document, 'g', raised)
+  return raised
+end
 ";
 
 /// Puts a record in its slot, or answers the one that stays.
@@ -171,7 +177,7 @@ end
 local now = now_us()
 if version then now = math.max(now, tonumber(version) + 1) end
 redis.call('HSET', KEYS[1], 'd', ARGV[2], 'v', text(now))
-redis.call('HSETNX', KEYS[1], 'g', 1)
+redis.call('HSETNX', KEYS[1], 'g', generation_now())
 redis.call('PERSIST', KEYS[1])
 redis.call('ZADD', KEYS[2], 0, ARGV[3])
 return {text(now), redis.call('HGET', KEYS[1], 'g')}
@@ -187,7 +193,7 @@ local version = redis.call('HGET', KEYS[1], 'v')
 if not version then return 'absent' end
 if ARGV[1] ~= 'any' and ARGV[1] ~= version then return 'conflict' end
 redis.call('HDEL', KEYS[1], 'd', 'v')
-redis.call('HINCRBY', KEYS[1], 'g', 1)
+raise(KEYS[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('ZREM', KEYS[2], ARGV[3])
 return 'deleted'
@@ -199,7 +205,7 @@ return 'deleted'
 /// - Answers `{generation, revision}`, or nothing if there is no such document.
 const RAISE_GENERATION: &str = r"
 if redis.call('HEXISTS', KEYS[1], 'v') == 0 then return false end
-return {redis.call('HINCRBY', KEYS[1], 'g', 1), text(now_us())}
+return {raise(KEYS[1]), text(now_us())}
 ";
 
 /// The scripts, hashed once.

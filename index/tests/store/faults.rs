@@ -1,7 +1,9 @@
 //! A Redis that holds what nobody wrote, or refuses what is asked.
 
+use std::time::{Duration, Instant};
+
 use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions};
-use tokenbind_index::{DocumentKind, Expect, IndexError, Namespace};
+use tokenbind_index::{DocumentKind, Expect, IndexError, Namespace, Put};
 
 use crate::harness::Harness;
 use crate::samples::{Sample, home};
@@ -99,4 +101,38 @@ async fn a_user_who_may_only_read_can_connect_and_read() {
 
 async fn connect(url: &str) -> Result<RedisIndex, ConnectError> {
     RedisIndex::connect(&RedisOptions::new(url.to_owned().into(), Namespace::default())).await
+}
+
+/// A store that lost an application, and has it again: what was issued before, and perhaps revoked, stays dead.
+#[tokio::test]
+async fn a_document_that_was_lost_begins_a_later_generation() {
+    let on = Harness::redis().await;
+    let kind = DocumentKind::Application;
+    let put = async || {
+        let put = on
+            .store
+            .put_document(kind, "a", Vec::new(), Expect::Any)
+            .await
+            .expect("put");
+        let Put::Stored { generation, .. } = put else {
+            panic!("put")
+        };
+        generation
+    };
+    put().await;
+    let (raised, _) = on
+        .store
+        .raise_generation(kind, "a")
+        .await
+        .expect("raise")
+        .expect("there");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        on.flush();
+        if put().await > raised {
+            break;
+        }
+        assert!(Instant::now() < deadline, "an earlier generation lives again");
+        tokio::task::yield_now().await;
+    }
 }

@@ -29,6 +29,8 @@ pub(super) const AUDIENCE: &str = "https://orders.example";
 pub(super) const SHOP: &str = "shop";
 pub(super) const LIFETIME_SECONDS: u64 = 600;
 const START_US: u64 = 1_800_000_000_000_000;
+/// Of what is declared at the start.
+pub(super) const GENERATION: u32 = 1_800_000_000;
 
 pub(super) struct Fixture {
     pub(super) clock: Arc<ManualClock>,
@@ -58,7 +60,7 @@ impl Default for Spec {
             scopes: texts(&["orders.read"]),
             audiences: texts(&[AUDIENCE]),
             binding: None,
-            generation: 1,
+            generation: GENERATION,
         }
     }
 }

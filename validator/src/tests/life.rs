@@ -3,7 +3,7 @@
 use tokenbind_index::{BindingIndex as _, DocumentKind, DocumentStore as _, Expect, OpaqueToken, Selection};
 use tokenbind_proto::v1::{self, Decision, FreshnessSource, Reason, TokenFormat};
 
-use super::fixture::{Fixture, LIFETIME_SECONDS, SHOP, Spec, application};
+use super::fixture::{Fixture, GENERATION, LIFETIME_SECONDS, SHOP, Spec, application};
 use crate::Unavailable;
 
 const FORMATS: [TokenFormat; 2] = [TokenFormat::Jwt, TokenFormat::Opaque];
@@ -93,7 +93,7 @@ async fn a_new_generation_of_the_application_revokes_all_of_the_one_before_r4() 
             .unwrap();
         assert_eq!(fixture.reason(&old).await, Reason::ApplicationRevoked, "{format:?}");
         let spec = Spec {
-            generation: 2,
+            generation: GENERATION + 1,
             ..Spec::default()
         };
         let new = token(&fixture, format, &spec).await;

@@ -87,6 +87,7 @@ async fn what_is_declared_no_more_is_removed_and_what_the_api_made_stays() {
         &["{resource_id: a}", "{resource_id: b}"],
     );
     before.publish(&store).await.unwrap();
+    let first = store.document(DocumentKind::Application, "a").await.unwrap().unwrap();
     for username in ["a", "b", "made"] {
         store.issue_to(username).await;
     }
@@ -110,7 +111,7 @@ async fn what_is_declared_no_more_is_removed_and_what_the_api_made_stays() {
     // R4: the application's tokens stay dead if it comes back.
     before.publish(&store).await.unwrap();
     let document = store.document(DocumentKind::Application, "a").await.unwrap().unwrap();
-    assert_eq!(document.generation, 2);
+    assert!(document.generation > first.generation);
 }
 
 #[tokio::test]
@@ -141,6 +142,11 @@ async fn a_changed_application_is_written_and_keeps_its_generation() {
         .publish(&store)
         .await
         .unwrap();
+    let first = store
+        .document(DocumentKind::Application, "shop")
+        .await
+        .unwrap()
+        .unwrap();
     let changed = catalog(&[application("shop", "disabled: true")], &[], &[]);
     assert_eq!(changed.publish(&store).await.unwrap().stored, 1);
     assert!(
@@ -156,7 +162,7 @@ async fn a_changed_application_is_written_and_keeps_its_generation() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(document.generation, 1);
+    assert_eq!(document.generation, first.generation);
 }
 
 #[tokio::test]

@@ -191,10 +191,7 @@ async fn defaults_are_applied_when_an_application_is_read() {
         })
         .await;
     let application = Application::load(&harness.memory, "shop").await.unwrap().unwrap();
-    assert_eq!(
-        (application.lifetime_seconds, application.generation, application.limit),
-        (3_600, 1, None)
-    );
+    assert_eq!((application.lifetime_seconds, application.limit), (3_600, None));
     assert_eq!(application.default_scopes.iter().collect::<Vec<_>>(), ["read"]);
     assert_eq!(application.default_audiences, application.audiences);
     assert!(Application::load(&harness.memory, "other").await.unwrap().is_none());
