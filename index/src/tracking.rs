@@ -5,12 +5,15 @@
 //! is only ever used while its stamp is current. Nothing has to be removed when a change is told, and nothing can be
 //! inserted too late.
 
-use std::collections::hash_map::RandomState;
+use std::collections::HashMap;
+use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher as _;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokenbind_proto::index::v1::TokenRecord;
+use tokio::sync::Notify;
 
 use crate::document::{Document, DocumentKind};
 use crate::error::IndexError;
@@ -62,6 +65,14 @@ pub trait TrackedIndex: Send + Sync + 'static {
 
     /// Up to when the changes are known; `None` when the store was not heard for longer than it may be.
     fn confirmed(&self) -> Option<Confirmed>;
+
+    /// Up to when the changes were known when the store was last heard, however long ago that is; `None` when a change of
+    /// what was read has been told, or may have been missed.
+    fn last_known(&self, stamp: &Stamp) -> Option<Confirmed>;
+
+    /// Waits until what was read may be used no longer: a change of it was told, or the store is not heard. May also return
+    /// for no reason.
+    async fn changed(&self, stamp: &Stamp);
 }
 
 /// The changes that were told, counted.
@@ -71,6 +82,7 @@ pub(crate) struct Changes {
     hasher: RandomState,
     /// The session whose answers may be used; 0 is none.
     session: AtomicU64,
+    watchers: Watchers,
 }
 
 impl Changes {
@@ -79,12 +91,14 @@ impl Changes {
             counters: (0..COUNTERS).map(|_| AtomicU32::new(0)).collect(),
             hasher: RandomState::new(),
             session: AtomicU64::new(0),
+            watchers: Watchers::default(),
         }
     }
 
     /// From now on the answers of this session may be used, and no other's.
     pub(crate) fn begin(&self, session: u64) {
         self.session.store(session, Ordering::SeqCst);
+        self.watchers.wake_all();
     }
 
     /// Everything may have changed.
@@ -92,13 +106,40 @@ impl Changes {
         for counter in &self.counters {
             counter.fetch_add(1, Ordering::SeqCst);
         }
+        self.watchers.wake_all();
     }
 
     /// Forgets everything, if this session is the one whose answers are used.
     pub(crate) fn end(&self, session: u64) -> bool {
-        self.session
+        let ended = self
+            .session
             .compare_exchange(session, 0, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
+            .is_ok();
+        if ended {
+            self.watchers.wake_all();
+        }
+        ended
+    }
+
+    /// Everybody who waits for a change is to look whether the store is still heard.
+    pub(crate) fn unheard(&self) {
+        self.watchers.wake_all();
+    }
+
+    /// Waits until a stamp is old, or [`Self::unheard`]. `heard` is asked once the wait can be woken.
+    pub(crate) async fn changed(&self, stamp: &Stamp, heard: impl Fn() -> bool) {
+        let watched = Watched::new(&self.watchers, stamp.counter);
+        let mut woken = std::pin::pin!(watched.notify.notified());
+        woken.as_mut().enable();
+        // A change before this line is seen here, one after it wakes.
+        if self.is_current(stamp) && heard() {
+            woken.await;
+        }
+    }
+
+    /// Whether no change was told of what was read, in this session or, when it has ended, up to its end.
+    pub(crate) fn is_last_of(&self, session: u64, stamp: &Stamp) -> bool {
+        session == stamp.session && self.version(stamp.counter) == stamp.version
     }
 
     /// To be taken before the read is sent.
@@ -112,13 +153,15 @@ impl Changes {
     }
 
     pub(crate) fn tell(&self, key: &[u8]) {
-        if let Some(counter) = self.counters.get(self.counter(key) as usize) {
+        let number = self.counter(key);
+        if let Some(counter) = self.counters.get(number as usize) {
             counter.fetch_add(1, Ordering::SeqCst);
+            self.watchers.wake(number);
         }
     }
 
     pub(crate) fn is_current(&self, stamp: &Stamp) -> bool {
-        self.session.load(Ordering::Acquire) == stamp.session && self.version(stamp.counter) == stamp.version
+        self.session.load(Ordering::SeqCst) == stamp.session && self.version(stamp.counter) == stamp.version
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the counters are fewer than 2^32")]
@@ -129,6 +172,72 @@ impl Changes {
     fn version(&self, counter: u32) -> u32 {
         self.counters
             .get(counter as usize)
-            .map_or(0, |counter| counter.load(Ordering::Acquire))
+            .map_or(0, |counter| counter.load(Ordering::SeqCst))
+    }
+}
+
+/// Who waits for which counter. While nobody does, a change that is told costs one load more.
+#[derive(Debug, Default)]
+struct Watchers {
+    /// Raised before a waiter looks at its stamp, as counters are before this is looked at: one of the two sees the other.
+    waiting: AtomicUsize,
+    by_counter: Mutex<HashMap<u32, (Arc<Notify>, usize)>>,
+}
+
+impl Watchers {
+    fn wake(&self, counter: u32) {
+        if self.waiting.load(Ordering::SeqCst) > 0
+            && let Some((notify, _)) = self.lock().get(&counter)
+        {
+            notify.notify_waiters();
+        }
+    }
+
+    fn wake_all(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            for (notify, _) in self.lock().values() {
+                notify.notify_waiters();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, (Arc<Notify>, usize)>> {
+        // An entry is whole or not there, so a panic elsewhere does not spoil it.
+        self.by_counter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who waits for a counter, for as long as it is not dropped.
+struct Watched<'a> {
+    watchers: &'a Watchers,
+    counter: u32,
+    notify: Arc<Notify>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(watchers: &'a Watchers, counter: u32) -> Self {
+        let mut by_counter = watchers.lock();
+        let (notify, count) = by_counter.entry(counter).or_default();
+        *count += 1;
+        let notify = Arc::clone(notify);
+        drop(by_counter);
+        watchers.waiting.fetch_add(1, Ordering::SeqCst);
+        Self {
+            watchers,
+            counter,
+            notify,
+        }
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.watchers.waiting.fetch_sub(1, Ordering::SeqCst);
+        if let Entry::Occupied(mut entry) = self.watchers.lock().entry(self.counter) {
+            entry.get_mut().1 -= 1;
+            if entry.get().1 == 0 {
+                entry.remove();
+            }
+        }
     }
 }

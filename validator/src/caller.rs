@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
-use tokenbind_index::{Clock, DocumentKind, IndexError, SecretHash, TrackedIndex};
+use tokenbind_index::{Clock, DocumentKind, IndexError, SecretHash, Stamp, TrackedIndex};
 use tokenbind_proto::index::v1::SecretDigest;
 use tokenbind_runtime::credentials::Credentials;
 
-use crate::facts::{Bound, Documents, FactInputs};
+use crate::facts::{Bound, Documents, FactInputs, Reach};
 use crate::question::Consistency;
 use crate::resource::{Registered, Resource, registered};
 
@@ -25,6 +25,32 @@ pub enum Caller {
     Resource(Arc<Resource>, Bound),
     /// Somebody without credentials who counts as the resource of this name. Development only.
     Unauthenticated(Arc<str>),
+}
+
+/// What a caller presented.
+#[derive(Clone, Debug)]
+pub enum PresentedCredentials {
+    /// The id and secret of a resource.
+    Secret {
+        /// Who it says that it is.
+        id: String,
+        /// The hash of the secret.
+        hash: SecretHash,
+    },
+    /// Nothing; it counts as the resource of this name. Development only.
+    None(Arc<str>),
+}
+
+fn presented(credentials: &Credentials) -> Result<PresentedCredentials, CallerError> {
+    match credentials {
+        Credentials::Basic { id, secret } if (1..=MAX_RESOURCE_ID_BYTES).contains(&id.len()) => {
+            Ok(PresentedCredentials::Secret {
+                id: id.clone(),
+                hash: SecretHash::of(secret.expose_secret()),
+            })
+        }
+        _ => Err(CallerError::InvalidClient),
+    }
 }
 
 /// Why a caller gets no answer.
@@ -51,6 +77,7 @@ pub struct Callers {
     tracking: Option<Arc<dyn TrackedIndex>>,
     clock: Arc<dyn Clock>,
     unauthenticated_as: Option<Arc<str>>,
+    reach: Arc<Reach>,
 }
 
 impl Callers {
@@ -63,49 +90,86 @@ impl Callers {
             tracking,
             clock: Arc::clone(&inputs.clock),
             unauthenticated_as: unauthenticated_as.map(Into::into),
+            reach: Arc::default(),
         }
     }
 
     /// Who calls. Credentials that are sent must be right, also where none are needed.
     pub async fn identify(&self, credentials: Option<&Credentials>) -> Result<Caller, CallerError> {
+        self.verify(&self.presented(credentials)?).await
+    }
+
+    /// Credentials that are to be verified again and again, without the secret itself.
+    pub fn presented(&self, credentials: Option<&Credentials>) -> Result<PresentedCredentials, CallerError> {
         match (credentials, &self.unauthenticated_as) {
-            (Some(_), _) => {
-                let bound = self.bound(Consistency::MinimizeLatency);
-                let resource = self.authenticate_by(credentials, bound).await?;
+            (Some(credentials), _) => presented(credentials),
+            (None, Some(id)) => Ok(PresentedCredentials::None(Arc::clone(id))),
+            (None, None) => Err(CallerError::InvalidClient),
+        }
+    }
+
+    /// Whose credentials these are now.
+    pub async fn verify(&self, presented: &PresentedCredentials) -> Result<Caller, CallerError> {
+        match presented {
+            PresentedCredentials::Secret { id, hash } => {
+                let (resource, bound) = self.authenticate_by(id, hash).await?;
                 Ok(Caller::Resource(resource, bound))
             }
-            (None, Some(id)) => Ok(Caller::Unauthenticated(Arc::clone(id))),
-            (None, None) => Err(CallerError::InvalidClient),
+            PresentedCredentials::None(id) => Ok(Caller::Unauthenticated(Arc::clone(id))),
         }
     }
 
     /// The resource whose credentials these are.
     pub async fn authenticate(&self, credentials: Option<&Credentials>) -> Result<Arc<Resource>, CallerError> {
-        let bound = self.bound(Consistency::MinimizeLatency);
-        self.authenticate_by(credentials, bound).await
+        match presented(credentials.ok_or(CallerError::InvalidClient)?)? {
+            PresentedCredentials::Secret { id, hash } => Ok(self.authenticate_by(&id, &hash).await?.0),
+            PresentedCredentials::None(_) => Err(CallerError::InvalidClient),
+        }
     }
 
-    async fn authenticate_by(
-        &self,
-        credentials: Option<&Credentials>,
-        bound: Bound,
-    ) -> Result<Arc<Resource>, CallerError> {
-        let Some(Credentials::Basic { id, secret }) = credentials else {
-            return Err(CallerError::InvalidClient);
-        };
-        if id.is_empty() || id.len() > MAX_RESOURCE_ID_BYTES {
-            return Err(CallerError::InvalidClient);
-        }
-        let presented = SecretHash::of(secret.expose_secret());
-        let found = self.resources.get(id, bound).await?;
+    async fn authenticate_by(&self, id: &str, presented: &SecretHash) -> Result<(Arc<Resource>, Bound), CallerError> {
+        let (found, bound) = self.find(id, Consistency::MinimizeLatency).await?;
         let matches = match &found {
-            Some(found) => self.matches(&presented, &found.secrets),
+            Some(found) => self.matches(presented, &found.secrets),
             None => presented.matches(&NOBODY),
         };
         match found {
-            Some(found) if matches => Ok(Arc::clone(&found.resource)),
+            Some(found) if matches => Ok((Arc::clone(&found.resource), bound)),
             _ => Err(CallerError::InvalidClient),
         }
+    }
+
+    /// A resource, or, for want of an index, what it was when the index was last heard, if it allows that itself.
+    async fn find(&self, id: &str, consistency: Consistency) -> Result<(Option<Arc<Registered>>, Bound), IndexError> {
+        let bound = self.bound(consistency);
+        let last_known = || {
+            let (found, known) = self.resources.last_known(id)?;
+            let allowed = known.age_us <= found.as_ref()?.resource.allow_stale_us();
+            allowed.then_some((found, Bound::Kept(known)))
+        };
+        let minimal = consistency == Consistency::MinimizeLatency;
+        if minimal
+            && bound == Bound::Now
+            && let Some(known) = last_known()
+            && self.reach.is_lost(self.clock.monotonic_us())
+        {
+            return Ok(known);
+        }
+        match self.resources.get(id, bound).await {
+            Err(error @ IndexError::Unavailable(_)) if minimal => {
+                self.reach.failed(self.clock.monotonic_us());
+                last_known().ok_or(error)
+            }
+            found => {
+                self.reach.answered();
+                Ok((found?, bound))
+            }
+        }
+    }
+
+    /// A stamp that turns old with the next change of a resource.
+    pub(crate) async fn stamp(&self, resource_id: &str) -> Result<Stamp, IndexError> {
+        self.resources.stamp(resource_id).await
     }
 
     /// The resource that a question is about: the caller, or for development whichever it names. It is as fresh as the
@@ -116,16 +180,21 @@ impl Callers {
         named: &str,
         consistency: Consistency,
     ) -> Result<Arc<Resource>, CallerError> {
-        let bound = self.bound(consistency);
         let id = match caller {
             Caller::Resource(own, _) if !named.is_empty() && named != own.id() => return Err(CallerError::ForAnother),
             Caller::Resource(own, Bound::Now) => return Ok(Arc::clone(own)),
-            Caller::Resource(own, Bound::Kept(_)) if bound != Bound::Now => return Ok(Arc::clone(own)),
+            // It was just looked up as fresh as this needs it.
+            Caller::Resource(own, Bound::Kept(_)) if consistency == Consistency::MinimizeLatency => {
+                return Ok(Arc::clone(own));
+            }
+            Caller::Resource(own, Bound::Kept(_)) if self.bound(consistency) != Bound::Now => {
+                return Ok(Arc::clone(own));
+            }
             Caller::Resource(own, Bound::Kept(_)) => own.id(),
             Caller::Unauthenticated(default) if named.is_empty() => default,
             Caller::Unauthenticated(_) => named,
         };
-        let found = self.resources.get(id, bound).await?;
+        let (found, _) = self.find(id, consistency).await?;
         found
             .map(|found| Arc::clone(&found.resource))
             .ok_or(CallerError::UnknownResource)

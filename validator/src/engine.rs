@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokenbind_index::{Clock, IndexError, Namespace};
+use tokenbind_index::{Clock, IndexError, Namespace, Stamp};
 use tokenbind_proto::v1::Reason;
 
 use crate::facts::{FactInputs, FactSource, Facts, NoFacts, TokenFacts};
@@ -51,8 +51,18 @@ impl Validator {
     /// The index cannot be asked.
     pub async fn validate(&self, question: &Question<'_>) -> Result<Verdict, Unavailable> {
         let verdict = self.judge(question).await?;
-        self.observer.validated(question, &verdict);
+        self.answered(question, &verdict);
         Ok(verdict)
+    }
+
+    /// Counts and logs a verdict of [`Self::judge`] that is going to be told.
+    pub(crate) fn answered(&self, question: &Question<'_>, verdict: &Verdict) {
+        self.observer.validated(question, verdict);
+    }
+
+    /// Stamps that turn old with the next change of the facts of a token, which was judged before.
+    pub(crate) async fn stamps(&self, question: &Question<'_>, token: &TokenFacts) -> Result<[Stamp; 2], Unavailable> {
+        Ok(self.facts.stamps(question.token.0, token).await?)
     }
 
     /// The facts of a token, if it is live and meant for the caller (RFC 7662, section 2.2; V12).
@@ -83,14 +93,15 @@ impl Validator {
         Ok(active)
     }
 
-    async fn judge(&self, question: &Question<'_>) -> Result<Verdict, Unavailable> {
+    pub(crate) async fn judge(&self, question: &Question<'_>) -> Result<Verdict, Unavailable> {
         if question.token.0.is_empty() {
             let freshness = Freshness::of_token(self.clock.now_us());
             return Ok(refused(Reason::TokenMissing, question, freshness));
         }
+        let allow_stale_us = question.resource.allow_stale_us();
         match self
             .facts
-            .resolve(question.token.0, self.facts.bound(question.consistency))
+            .resolve_or_last_known(question.token.0, question.consistency, allow_stale_us)
             .await
         {
             Ok(facts) => Ok(self.judge_facts(&facts, question)),

@@ -21,9 +21,11 @@ pub mod run;
 mod tests;
 pub mod transport;
 mod verdict;
+mod watch;
 
 pub use engine::{Unavailable, Validator};
 pub use question::{Consistency, Presented, Presenter, Question};
 pub use resource::Resource;
 pub use run::{ValidatorSetup, serve};
 pub use verdict::{Freshness, Verdict, decision};
+pub use watch::{OpenCalls, OpenLimits};

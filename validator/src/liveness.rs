@@ -7,7 +7,7 @@ use crate::facts::Facts;
 /// Why the token is not live, if it is not (V2).
 pub fn refusal(facts: &Facts, now_us: u64) -> Option<Reason> {
     let token = &*facts.token;
-    if token.expires_at_us.min(token.record_ends_at_us) <= now_us {
+    if token.ends_at_us() <= now_us {
         return Some(Reason::TokenExpired);
     }
     if token.not_before_us > now_us {

@@ -7,6 +7,9 @@ use tokenbind_index::{Document, IndexError};
 use tokenbind_proto::index::v1::{ResourceRecord, SecretDigest};
 use tokenbind_proto::v1::{self, BindingType};
 
+/// Whatever the record says, no revocation goes unnoticed for longer.
+const MAX_ALLOW_STALE_SECONDS: u32 = 300;
+
 /// An API that accepts tokens, as it was declared.
 #[derive(Clone, Debug)]
 pub struct Resource {
@@ -18,6 +21,7 @@ pub struct Resource {
     enforce_binding: bool,
     /// As stored, so that a type of a later version still narrows what is accepted.
     accepted_binding_types: Vec<i32>,
+    allow_stale_us: u64,
 }
 
 impl Resource {
@@ -46,6 +50,11 @@ impl Resource {
         self.enforce_binding
     }
 
+    /// For how long after the index was last heard it accepts JWTs that are known from before, in microseconds; 0 for never.
+    pub fn allow_stale_us(&self) -> u64 {
+        self.allow_stale_us
+    }
+
     /// Whether it accepts tokens that are bound in this way.
     pub fn accepts_binding_type(&self, binding_type: BindingType) -> bool {
         self.accepted_binding_types.is_empty() || self.accepted_binding_types.contains(&(binding_type as i32))
@@ -65,6 +74,7 @@ impl From<v1::Resource> for Resource {
             accepted_scopes: declared.accepted_scopes,
             enforce_binding: declared.enforce_binding,
             accepted_binding_types: declared.accepted_binding_types,
+            allow_stale_us: u64::from(declared.allow_stale_seconds.min(MAX_ALLOW_STALE_SECONDS)) * 1_000_000,
         }
     }
 }

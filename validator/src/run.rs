@@ -22,6 +22,7 @@ use crate::caller::Callers;
 use crate::engine::Validator;
 use crate::facts::FactInputs;
 use crate::transport::grpc::ValidationGrpc;
+use crate::watch::{OpenCalls, OpenLimits};
 
 /// What a validator needs from outside.
 #[derive(Clone)]
@@ -60,7 +61,7 @@ impl ValidatorServer {
                 "callers without credentials are answered as this resource: for development only"
             );
         }
-        let services = services(&setup, &config);
+        let services = services(&setup, &config, &shutdown);
         let probe = move || probe(setup.facts.clone());
         let readiness = Readiness::watch(services.names(), probe, DEFAULT_INTERVAL, &shutdown).await;
         Self {
@@ -113,10 +114,11 @@ fn probe(facts: FactInputs) -> BoxFuture<'static, Result<(), String>> {
     })
 }
 
-fn services(setup: &ValidatorSetup, config: &ServerConfig) -> Services {
+fn services(setup: &ValidatorSetup, config: &ServerConfig, shutdown: &Shutdown) -> Services {
     let validator = Validator::new(setup.facts.clone(), setup.namespace.clone());
     let callers = Callers::new(&setup.facts, setup.unauthenticated_callers_as.clone());
-    let service = ValidationServiceServer::new(ValidationGrpc::new(Arc::new(validator), callers))
+    let calls = OpenCalls::new(&setup.facts, OpenLimits::default()).ending_with(shutdown.clone(), config.drain);
+    let service = ValidationServiceServer::new(ValidationGrpc::new(Arc::new(validator), callers, calls))
         .max_decoding_message_size(config.max_message_bytes);
     Services::new()
         .with_descriptors(FILE_DESCRIPTOR_SET)

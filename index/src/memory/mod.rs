@@ -92,6 +92,14 @@ impl TrackedIndex for MemoryIndex {
             age_us: 0,
         })
     }
+
+    fn last_known(&self, stamp: &Stamp) -> Option<Confirmed> {
+        self.confirmed().filter(|_| self.is_current(stamp))
+    }
+
+    async fn changed(&self, stamp: &Stamp) {
+        self.changes.changed(stamp, || true).await;
+    }
 }
 
 impl std::fmt::Debug for MemoryIndex {

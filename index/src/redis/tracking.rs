@@ -28,7 +28,7 @@ use crate::document::{Document, DocumentKind};
 use crate::error::IndexError;
 use crate::locator::Locator;
 use crate::store::Revision;
-use crate::tracking::{Changes, Confirmed, Stamped, TrackedIndex};
+use crate::tracking::{Changes, Confirmed, Stamp, Stamped, TrackedIndex};
 
 /// How long the pauses between attempts to connect become at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -51,6 +51,15 @@ struct Shared {
     /// When the last heartbeat that was answered was sent, on the monotonic clock, plus 1; 0 is never.
     heard: AtomicU64,
     confirmed: AtomicU64,
+    /// The same together, and of which session; it stays when the session ends.
+    last_heard: ArcSwapOption<Heard>,
+}
+
+/// A heartbeat that was answered.
+struct Heard {
+    session: u64,
+    sent_us: u64,
+    revision: Revision,
 }
 
 struct Session {
@@ -73,6 +82,7 @@ impl RedisTracking {
             session: ArcSwapOption::empty(),
             heard: AtomicU64::new(0),
             confirmed: AtomicU64::new(0),
+            last_heard: ArcSwapOption::empty(),
         });
         let supervisor = tokio::spawn(supervise(Arc::clone(&shared), client, options.clone()));
         Ok(Self { shared, supervisor })
@@ -114,12 +124,30 @@ impl TrackedIndex for RedisTracking {
         Ok(Stamped { value, stamp })
     }
 
-    fn is_current(&self, stamp: &crate::tracking::Stamp) -> bool {
+    fn is_current(&self, stamp: &Stamp) -> bool {
         self.shared.changes.is_current(stamp)
     }
 
     fn confirmed(&self) -> Option<Confirmed> {
         self.shared.confirmed()
+    }
+
+    fn last_known(&self, stamp: &Stamp) -> Option<Confirmed> {
+        let shared = &*self.shared;
+        // Once another session was heard, whatever changed between the two was not told.
+        let heard = shared.last_heard.load();
+        let heard = heard
+            .as_deref()
+            .filter(|heard| shared.changes.is_last_of(heard.session, stamp))?;
+        Some(Confirmed {
+            revision: heard.revision,
+            age_us: shared.clock.monotonic_us().saturating_sub(heard.sent_us),
+        })
+    }
+
+    async fn changed(&self, stamp: &Stamp) {
+        let heard = || self.shared.confirmed().is_some();
+        self.shared.changes.changed(stamp, heard).await;
     }
 }
 
@@ -166,7 +194,10 @@ async fn supervise(shared: Arc<Shared>, client: redis::Client, options: RedisOpt
             Ok(session) => {
                 pause = FIRST_PAUSE;
                 tracing::info!("changes of the index are being told");
-                let error = keep(&shared, &session).await;
+                let error = tokio::select! {
+                    error = keep(&shared, &session) => error,
+                    never = tell_lapses(&shared) => match never {},
+                };
                 tracing::warn!(%error, "changes of the index are no longer told");
             }
             Err(error) => tracing::warn!(error = %index_error(&error), "changes of the index cannot be told"),
@@ -218,12 +249,33 @@ async fn keep(shared: &Shared, session: &Session) -> IndexError {
     }
 }
 
+/// Wakes whoever waits for a change when the lease lapses, which nothing else tells at that moment. One timer for all of them.
+async fn tell_lapses(shared: &Shared) -> std::convert::Infallible {
+    loop {
+        let left = shared.confirmed().map(|confirmed| {
+            let age = Duration::from_micros(confirmed.age_us);
+            shared.lease.saturating_sub(age)
+        });
+        if left.is_none() {
+            shared.changes.unheard();
+        }
+        // Not shorter than the timer can tell apart.
+        time::sleep(left.unwrap_or(shared.lease / HEARTBEATS).max(Duration::from_millis(1))).await;
+    }
+}
+
 /// Asks for the time: the answer comes behind every invalidation that was sent before it.
 async fn heartbeat(shared: &Shared, session: &Session) -> redis::RedisResult<()> {
     let sent = shared.clock.monotonic_us();
     let (seconds, micros): (Revision, Revision) =
         redis::cmd("TIME").query_async(&mut session.connection.clone()).await?;
-    shared.confirmed.store(seconds * 1_000_000 + micros, Ordering::Release);
+    let revision = seconds * 1_000_000 + micros;
+    shared.confirmed.store(revision, Ordering::Release);
     shared.heard.store(sent + 1, Ordering::Release);
+    shared.last_heard.store(Some(Arc::new(Heard {
+        session: session.number,
+        sent_us: sent,
+        revision,
+    })));
     Ok(())
 }

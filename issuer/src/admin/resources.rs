@@ -12,12 +12,13 @@ use crate::error::IssuerError;
 const NAME: &str = "resource";
 
 /// What an update may change.
-pub(super) const FIELDS: [Field<Resource>; 5] = mask::fields![
+pub(super) const FIELDS: [Field<Resource>; 6] = mask::fields![
     audiences,
     accepted_client_ids,
     accepted_scopes,
     enforce_binding,
     accepted_binding_types,
+    allow_stale_seconds,
 ];
 
 impl Administration {

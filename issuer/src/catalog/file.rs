@@ -126,6 +126,7 @@ fn resource(fields: &mut Fields<'_>) -> ResourceRecord {
         accepted_scopes: fields.texts("accepted_scopes"),
         enforce_binding: fields.flag("enforce_binding"),
         accepted_binding_types: fields.words("accepted_binding_types", &BINDING_TYPES),
+        allow_stale_seconds: fields.number("allow_stale_seconds"),
         source: 0,
     };
     ResourceRecord {

@@ -7,6 +7,10 @@ use super::text::{audience_problem, client_id_problem, resource_id_problem, scop
 use crate::admin_access::ADMIN_AUDIENCE;
 use crate::error::FieldViolations;
 
+/// The longest that a resource may accept JWTs without hearing of the index, in seconds: a revocation can go unnoticed for as
+/// long.
+const MAX_ALLOW_STALE_SECONDS: u32 = 300;
+
 /// Checks all of a resource but its `source`.
 pub fn check_resource(resource: &Resource) -> FieldViolations {
     let mut violations = FieldViolations::new();
@@ -21,6 +25,11 @@ pub fn check_resource(resource: &Resource) -> FieldViolations {
     );
     violations.set("accepted_scopes", &resource.accepted_scopes, 64, scope_problem);
     check_binding(resource, &mut violations);
+    violations.require(
+        resource.allow_stale_seconds <= MAX_ALLOW_STALE_SECONDS,
+        "allow_stale_seconds",
+        &format!("must be at most {MAX_ALLOW_STALE_SECONDS}"),
+    );
     violations
 }
 
@@ -116,6 +125,12 @@ mod tests {
             &["accepted_client_ids"],
         );
         violates(|it| it.accepted_scopes = vec!["a b".into()], &["accepted_scopes[0]"]);
+    }
+
+    #[test]
+    fn staleness() {
+        violates(|it| it.allow_stale_seconds = 300, &[]);
+        violates(|it| it.allow_stale_seconds = 301, &["allow_stale_seconds"]);
     }
 
     #[test]

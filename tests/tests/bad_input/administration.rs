@@ -193,6 +193,7 @@ const RESOURCE: &[Spoiled<Resource>] = &[
     (&["resource.accepted_binding_types[0]"], |it| {
         it.accepted_binding_types = vec![0];
     }),
+    (&["resource.allow_stale_seconds"], |it| it.allow_stale_seconds = 301),
 ];
 
 async fn each_field_of_a_resource_has_a_limit(stack: Stack) {

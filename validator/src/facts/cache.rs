@@ -65,6 +65,8 @@ pub(super) enum Found<'a> {
     Refused(Reason),
     /// Nothing, and nobody else is looking: the index has to be read, and the others wait for what comes of it.
     Missing(Vacancy<'a>),
+    /// Facts from before the index fell silent: it has to be read, and they stay for those who may use them meanwhile.
+    Unheard,
 }
 
 type Guard<'a> = PlaceholderGuard<
@@ -117,12 +119,20 @@ impl FactCache {
         })
     }
 
+    /// The facts that were kept last, current or not.
+    pub(super) fn last(&self, digest: &TokenDigest) -> Option<Arc<Entry>> {
+        self.live.get(digest)
+    }
+
     /// The facts of a token. With a miss, exactly one caller gets the vacancy; the others wait.
     pub(super) async fn find(&self, digest: &TokenDigest) -> Found<'_> {
         loop {
             if let Some(entry) = self.live.get(digest) {
                 if self.tracking.is_current(&entry.stamp) {
                     return Found::Live(entry);
+                }
+                if self.tracking.last_known(&entry.stamp).is_some() {
+                    return Found::Unheard;
                 }
                 self.live.remove_if(digest, |kept| Arc::ptr_eq(kept, &entry));
             }

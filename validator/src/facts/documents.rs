@@ -84,6 +84,29 @@ impl<T> Documents<T> {
         }
     }
 
+    /// A stamp that turns old with the next change of a document.
+    pub(crate) async fn stamp(&self, id: &str) -> Result<Stamp, IndexError> {
+        let unheard = || IndexError::Unavailable("changes are not being told".to_owned());
+        let tracking = self.tracking.as_deref().ok_or_else(unheard)?;
+        let handle = self.handle(id);
+        match &*handle.last.load() {
+            Some(last) if tracking.is_current(&last.1) => Ok(last.1),
+            _ => self.renew(&handle, tracking).await.map(|(_, stamp)| stamp),
+        }
+    }
+
+    /// A document as it was when the index was last heard, and when that was.
+    pub(crate) fn last_known(&self, id: &str) -> Option<(Decoded<T>, Confirmed)> {
+        self.last_known_by(&*self.kept.get(id)?)
+    }
+
+    /// The same by a handle.
+    pub(crate) fn last_known_by(&self, handle: &Kept<T>) -> Option<(Decoded<T>, Confirmed)> {
+        let last = handle.last.load_full()?;
+        let known = self.tracking.as_deref()?.last_known(&last.1)?;
+        Some((last.0.clone(), known))
+    }
+
     /// What to hold on to.
     pub(crate) fn handle(&self, id: &str) -> Arc<Kept<T>> {
         self.kept.get(id).unwrap_or_else(|| {
@@ -105,16 +128,19 @@ impl<T> Documents<T> {
         {
             return Ok(last.0.clone());
         }
-        match tracking.document_tracked(self.kind, &kept.id).await {
-            Ok(read) => {
-                let decoded = self.decode(&kept.id, read.value)?;
-                kept.last.store(Some(Arc::new((decoded.clone(), read.stamp))));
-                Ok(decoded)
-            }
+        match self.renew(kept, tracking.as_ref()).await {
+            Ok((decoded, _)) => Ok(decoded),
             // The other connection may do better; what it reads is not kept.
             Err(IndexError::Unavailable(_)) => self.read(&kept.id).await,
             Err(error) => Err(error),
         }
+    }
+
+    async fn renew(&self, kept: &Kept<T>, tracking: &dyn TrackedIndex) -> Result<(Decoded<T>, Stamp), IndexError> {
+        let read = tracking.document_tracked(self.kind, &kept.id).await?;
+        let decoded = self.decode(&kept.id, read.value)?;
+        kept.last.store(Some(Arc::new((decoded.clone(), read.stamp))));
+        Ok((decoded, read.stamp))
     }
 
     async fn read(&self, id: &str) -> Result<Decoded<T>, IndexError> {

@@ -9,9 +9,12 @@ mod documents;
 mod json;
 mod jwt;
 mod key_set;
+mod reach;
 mod record;
 mod signing_key;
 mod source;
+mod stale;
+mod stamps;
 
 use std::mem::size_of;
 use std::sync::Arc;
@@ -25,6 +28,7 @@ use crate::verdict::Freshness;
 pub use cache::CacheLimits;
 pub use documents::Bound;
 pub(crate) use documents::Documents;
+pub(crate) use reach::Reach;
 pub use source::{FactInputs, FactSource};
 
 /// What is known of a token that its slot holds.
@@ -63,6 +67,11 @@ pub struct TokenFacts {
 }
 
 impl TokenFacts {
+    /// When it or its record ends, in microseconds since 1970, whichever is first.
+    pub fn ends_at_us(&self) -> u64 {
+        self.expires_at_us.min(self.record_ends_at_us)
+    }
+
     /// Roughly how much memory they take, in bytes.
     fn bytes(&self) -> u64 {
         use prost::Message as _;

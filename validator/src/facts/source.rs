@@ -16,6 +16,7 @@ use super::claims::Claims;
 use super::documents::{Bound, Documents};
 use super::jwt::UnverifiedJwt;
 use super::key_set::KeySet;
+use super::reach::Reach;
 use super::{ApplicationFacts, Facts, NoFacts, record};
 use crate::question::Consistency;
 use crate::verdict::Freshness;
@@ -44,11 +45,12 @@ impl fmt::Debug for FactInputs {
 /// Finds the facts of tokens.
 pub struct FactSource {
     store: Arc<dyn Store>,
-    tracking: Option<Arc<dyn TrackedIndex>>,
-    clock: Arc<dyn Clock>,
+    pub(super) tracking: Option<Arc<dyn TrackedIndex>>,
+    pub(super) clock: Arc<dyn Clock>,
     keys: KeySet,
-    applications: Documents<ApplicationFacts>,
-    cache: Option<FactCache>,
+    pub(super) applications: Documents<ApplicationFacts>,
+    pub(super) cache: Option<FactCache>,
+    pub(super) reach: Reach,
 }
 
 impl fmt::Debug for FactSource {
@@ -85,6 +87,7 @@ impl FactSource {
                 tracking.clone(),
             ),
             cache,
+            reach: Reach::default(),
             store,
             tracking,
             clock,
@@ -120,6 +123,7 @@ impl FactSource {
                 freshness: kept(0),
             }),
             Found::Missing(vacancy) => self.fill(token, digest, bound, vacancy).await,
+            Found::Unheard => self.read_now(token, digest).await,
         }
     }
 

@@ -114,7 +114,7 @@ impl Fixture {
 
     async fn with(algorithm: Algorithm, kept: Option<CacheLimits>) -> Self {
         let clock = Arc::new(ManualClock::new(START_US));
-        let store = Arc::new(SwitchedStore::new(MemoryIndex::new(clock.clone())));
+        let store = Arc::new(SwitchedStore::new(MemoryIndex::new(clock.clone()), clock.clone()));
         let inputs = FactInputs {
             store: store.clone(),
             tracking: kept.map(|_| store.clone() as Arc<dyn TrackedIndex>),

@@ -15,6 +15,7 @@ use tonic_types::StatusExt as _;
 use super::fixture::{Fixture, RESOURCE, SHOP, Spec, resource};
 use crate::caller::Callers;
 use crate::transport::grpc::ValidationGrpc;
+use crate::{OpenCalls, OpenLimits};
 
 const SECRET: &str = "tbs_of-orders";
 pub(super) const OTHER: &str = "billing";
@@ -40,7 +41,11 @@ impl Service {
         let fixture = Fixture::new().await;
         let callers = Callers::new(&fixture.inputs, unauthenticated_as);
         let service = Self {
-            grpc: ValidationGrpc::new(fixture.validator.clone(), callers),
+            grpc: ValidationGrpc::new(
+                fixture.validator.clone(),
+                callers,
+                OpenCalls::new(&fixture.inputs, OpenLimits::default()),
+            ),
             fixture,
             credentials: Some(basic(RESOURCE, SECRET)),
         };

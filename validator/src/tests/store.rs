@@ -1,20 +1,25 @@
 //! A store that can be switched off, and counts what is asked of it.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingIndex, Confirmed, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home,
+    BindingIndex, Clock, Confirmed, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home,
     IndexError, Issue, Issued, Locator, Page, Put, Revision, Revoked, Selection, Slot, Stamp, Stamped, TrackedIndex,
 };
 use tokenbind_proto::index::v1::TokenRecord;
+use tokio::sync::Notify;
 
 pub(super) struct SwitchedStore {
     inner: MemoryIndex,
     down: AtomicBool,
-    /// It does not tell what changes.
-    silent: AtomicBool,
+    clock: Arc<dyn Clock>,
+    /// Since when it does not tell what changes, by its clock; 0 where it does.
+    silent_since_us: AtomicU64,
+    /// It fell silent, or tells again.
+    silenced: Notify,
     /// Reads of tokens and documents, and of lists of documents.
     pub(super) reads: AtomicUsize,
     /// Reads of lists of documents alone.
@@ -22,11 +27,13 @@ pub(super) struct SwitchedStore {
 }
 
 impl SwitchedStore {
-    pub(super) fn new(inner: MemoryIndex) -> Self {
+    pub(super) fn new(inner: MemoryIndex, clock: Arc<dyn Clock>) -> Self {
         Self {
             inner,
             down: AtomicBool::new(false),
-            silent: AtomicBool::new(false),
+            clock,
+            silent_since_us: AtomicU64::new(0),
+            silenced: Notify::new(),
             reads: AtomicUsize::new(0),
             lists: AtomicUsize::new(0),
         }
@@ -37,7 +44,9 @@ impl SwitchedStore {
     }
 
     pub(super) fn silence(&self, silent: bool) {
-        self.silent.store(silent, Ordering::SeqCst);
+        let since_us = if silent { self.clock.monotonic_us() } else { 0 };
+        self.silent_since_us.store(since_us, Ordering::SeqCst);
+        self.silenced.notify_waiters();
     }
 
     pub(super) fn reads(&self) -> usize {
@@ -151,7 +160,27 @@ impl TrackedIndex for SwitchedStore {
     }
 
     fn confirmed(&self) -> Option<Confirmed> {
-        let silent = self.silent.load(Ordering::SeqCst);
+        let silent = self.silent_since_us.load(Ordering::SeqCst) != 0;
         self.inner.confirmed().filter(|_| !silent)
+    }
+
+    fn last_known(&self, stamp: &Stamp) -> Option<Confirmed> {
+        let known = self.inner.last_known(stamp)?;
+        let age_us = match self.silent_since_us.load(Ordering::SeqCst) {
+            0 => known.age_us,
+            since_us => self.clock.monotonic_us() - since_us,
+        };
+        Some(Confirmed { age_us, ..known })
+    }
+
+    async fn changed(&self, stamp: &Stamp) {
+        let mut silenced = std::pin::pin!(self.silenced.notified());
+        silenced.as_mut().enable();
+        if self.confirmed().is_some() {
+            tokio::select! {
+                () = self.inner.changed(stamp) => {}
+                () = silenced => {}
+            }
+        }
     }
 }

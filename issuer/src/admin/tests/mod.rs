@@ -235,6 +235,7 @@ async fn resources_are_updated_and_deleted() {
         accepted_scopes: vec!["c".into()],
         enforce_binding: true,
         accepted_binding_types: vec![BindingType::ClientRequest.into()],
+        allow_stale_seconds: 30,
         source: Source::Api.into(),
         resource_id: "orders".into(),
     };

@@ -56,6 +56,7 @@ fn the_example_of_the_documentation_is_read_as_it_says() {
     let resource = catalog.resources["orders"].resource.as_ref().unwrap();
     assert_eq!(resource.accepted_client_ids, ["shop-mobile"]);
     assert_eq!(resource.accepted_binding_types, [BindingType::ClientRequest as i32]);
+    assert_eq!(resource.allow_stale_seconds, 0);
     assert_eq!(catalog.resources["orders"].secrets.len(), 1);
 }
 

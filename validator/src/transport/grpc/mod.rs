@@ -1,25 +1,34 @@
 //! `tokenbind.v1.ValidationService`.
 
+mod answers;
+mod place;
 mod request;
 mod response;
 mod status;
+mod stream;
+mod watch;
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _};
 use tokenbind_proto::v1::validation_service_server::ValidationService;
 use tokenbind_proto::v1::{
-    IntrospectTokenRequest, IntrospectTokenResponse, ValidateTokenRequest, ValidateTokenResponse,
-    ValidateTokensRequest, ValidateTokensResponse,
+    IntrospectTokenRequest, IntrospectTokenResponse, StreamValidateRequest, StreamValidateResponse,
+    ValidateTokenRequest, ValidateTokenResponse, ValidateTokensRequest, ValidateTokensResponse, WatchTokenRequest,
+    WatchTokenResponse,
 };
 use tokenbind_runtime::credentials::Credentials;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use crate::caller::{Caller, CallerError, Callers};
+use crate::caller::{Caller, CallerError, Callers, PresentedCredentials};
 use crate::engine::Validator;
 use crate::question::Presented;
+use crate::watch::OpenCalls;
+pub use answers::Answers;
+use place::Place;
 use request::Checked;
+use watch::Watch;
 
 /// How many questions of one batch wait for the index at the same time.
 const BATCH_CONCURRENCY: usize = 64;
@@ -29,12 +38,27 @@ const BATCH_CONCURRENCY: usize = 64;
 pub struct ValidationGrpc {
     validator: Arc<Validator>,
     callers: Callers,
+    calls: OpenCalls,
 }
 
 impl ValidationGrpc {
     /// Answers these callers.
-    pub fn new(validator: Arc<Validator>, callers: Callers) -> Self {
-        Self { validator, callers }
+    pub fn new(validator: Arc<Validator>, callers: Callers, calls: OpenCalls) -> Self {
+        Self {
+            validator,
+            callers,
+            calls,
+        }
+    }
+
+    /// The credentials of a caller that stays, which are good.
+    async fn presented(&self, metadata: &MetadataMap) -> Result<PresentedCredentials, Status> {
+        let credentials = credentials(metadata)?;
+        let presented = self.callers.presented(credentials.as_ref());
+        let presented = presented.map_err(|error| status::caller(&error))?;
+        let verified = self.callers.verify(&presented).await;
+        verified.map_err(|error| status::caller(&error))?;
+        Ok(presented)
     }
 
     async fn identify(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
@@ -50,13 +74,13 @@ impl ValidationGrpc {
         caller: &Caller,
         request: &ValidateTokenRequest,
         checked: Checked,
-        element: Option<usize>,
+        place: Place,
     ) -> Result<ValidateTokenResponse, Status> {
         let resource = self
             .callers
             .resource(caller, &request.resource, checked.consistency())
             .await
-            .map_err(|error| status::about(&error, element))?;
+            .map_err(|error| status::about(&error, place))?;
         let question = checked.question(request, &resource);
         let verdict = self
             .validator
@@ -75,7 +99,7 @@ impl ValidationService for ValidationGrpc {
     ) -> Result<Response<ValidateTokenResponse>, Status> {
         let caller = self.identify(request.metadata()).await?;
         let checked = request::check_one(request.get_ref())?;
-        self.answer(&caller, request.get_ref(), checked, None)
+        self.answer(&caller, request.get_ref(), checked, Place::Whole)
             .await
             .map(Response::new)
     }
@@ -93,11 +117,53 @@ impl ValidationService for ValidationGrpc {
             async move {
                 // Signatures are checked between the reads; a batch of them must not keep a thread from everybody else.
                 tokio::task::consume_budget().await;
-                self.answer(caller, &request, checked, Some(index)).await
+                self.answer(caller, &request, checked, Place::Element(index)).await
             }
         });
-        let responses = stream::iter(answers).buffered(BATCH_CONCURRENCY).try_collect().await?;
+        let responses = futures::stream::iter(answers)
+            .buffered(BATCH_CONCURRENCY)
+            .try_collect()
+            .await?;
         Ok(Response::new(ValidateTokensResponse { responses }))
+    }
+
+    type StreamValidateStream = Answers<StreamValidateResponse>;
+
+    async fn stream_validate(
+        &self,
+        request: Request<Streaming<StreamValidateRequest>>,
+    ) -> Result<Response<Self::StreamValidateStream>, Status> {
+        let credentials = self.presented(request.metadata()).await?;
+        let admitted = self.calls.admit_stream().ok_or_else(|| status::too_many("streams"))?;
+        let (grpc, questions) = (self.clone(), request.into_inner());
+        let answers = Answers::of(stream::MAX_OPEN, |answers| async move {
+            let _admitted = admitted;
+            grpc.answer_all(credentials, questions, answers).await
+        });
+        Ok(Response::new(answers))
+    }
+
+    type WatchTokenStream = Answers<WatchTokenResponse>;
+
+    async fn watch_token(
+        &self,
+        request: Request<WatchTokenRequest>,
+    ) -> Result<Response<Self::WatchTokenStream>, Status> {
+        let credentials = self.presented(request.metadata()).await?;
+        let request = request.into_inner().request;
+        let (_, checked) = request::check_field(request.as_ref())?;
+        let admitted = self.calls.admit_watch().ok_or_else(|| status::too_many("watches"))?;
+        let watch = Watch {
+            grpc: self.clone(),
+            credentials,
+            request: request.unwrap_or_default(),
+            checked,
+        };
+        let answers = Answers::of(watch::MAX_ANSWERS, |answers| async move {
+            let _admitted = admitted;
+            watch.run(answers).await
+        });
+        Ok(Response::new(answers))
     }
 
     async fn introspect_token(

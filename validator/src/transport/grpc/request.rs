@@ -8,6 +8,7 @@ use tokenbind_proto::v1::{self, IntrospectTokenRequest, ValidateTokenRequest};
 use tokenbind_runtime::status::FieldViolation;
 use tonic::Status;
 
+use super::place::Place;
 use super::status;
 use crate::question::{Consistency, Presented, Presenter, Question};
 use crate::resource::Resource;
@@ -23,7 +24,7 @@ const MAX_HINT_BYTES: usize = 64;
 const MAX_VIOLATIONS: usize = 32;
 
 /// What a request says, where it is not plain text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Checked {
     binding: Option<BindingValue>,
     certificate_sha256: Option<[u8; 32]>,
@@ -59,6 +60,20 @@ pub(super) fn check_one(request: &ValidateTokenRequest) -> Result<Checked, Statu
     violations.finish(checked)
 }
 
+/// The question in the field `request`, which must be there.
+pub(super) fn check_field(request: Option<&ValidateTokenRequest>) -> Result<(&ValidateTokenRequest, Checked), Status> {
+    let Some(request) = request else {
+        let missing = FieldViolation::new("request", "is required");
+        return Err(status::fields(vec![missing]));
+    };
+    let mut violations = Violations {
+        place: Place::Field,
+        ..Violations::default()
+    };
+    let checked = violations.check(request);
+    violations.finish((request, checked))
+}
+
 pub(super) fn check_batch(requests: &[ValidateTokenRequest]) -> Result<Vec<Checked>, Status> {
     let mut violations = Violations::default();
     if requests.is_empty() || requests.len() > MAX_BATCH {
@@ -66,7 +81,7 @@ pub(super) fn check_batch(requests: &[ValidateTokenRequest]) -> Result<Vec<Check
         return violations.finish(Vec::new());
     }
     let checked = requests.iter().enumerate().map(|(index, request)| {
-        violations.element = Some(index);
+        violations.place = Place::Element(index);
         violations.check(request)
     });
     let checked = checked.collect();
@@ -91,18 +106,15 @@ pub(super) fn check_introspection(request: &IntrospectTokenRequest) -> Result<()
 /// Everything that is wrong with a request, or with the elements of a batch.
 #[derive(Default)]
 struct Violations {
-    element: Option<usize>,
+    place: Place,
     found: Vec<FieldViolation>,
 }
 
 impl Violations {
     fn push(&mut self, field: impl Display, description: impl Display) {
         if self.found.len() < MAX_VIOLATIONS {
-            let path = match self.element {
-                Some(index) => format!("requests[{index}].{field}"),
-                None => field.to_string(),
-            };
-            self.found.push(FieldViolation::new(path, description.to_string()));
+            self.found
+                .push(FieldViolation::new(self.place.path(field), description.to_string()));
         }
     }
 

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use prost::Message as _;
 use tokenbind_index::IndexError;
+use tokenbind_proto::v1::ElementError;
 use tokenbind_runtime::status::{FieldViolation, invalid_argument, retry_after, with_reason};
 use tonic::{Code, Status};
 
+use super::place::Place;
 use crate::caller::CallerError;
 use crate::engine::Unavailable;
 
@@ -13,11 +16,11 @@ use crate::engine::Unavailable;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) fn caller(error: &CallerError) -> Status {
-    about(error, None)
+    about(error, Place::Whole)
 }
 
-/// The error of a call, or of one element of its batch.
-pub(super) fn about(error: &CallerError, element: Option<usize>) -> Status {
+/// The error of a question that stands at a place of the request.
+pub(super) fn about(error: &CallerError, place: Place) -> Status {
     match error {
         CallerError::InvalidClient => {
             let message = "the caller must authenticate as a resource: `authorization: Basic` with its id and secret";
@@ -28,7 +31,7 @@ pub(super) fn about(error: &CallerError, element: Option<usize>) -> Status {
             with_reason(Code::PermissionDenied, "access_denied", message)
         }
         CallerError::UnknownResource => {
-            let path = element.map_or_else(|| "resource".to_owned(), |index| format!("requests[{index}].resource"));
+            let path = place.path("resource");
             fields(vec![FieldViolation::new(path, "there is no such resource")])
         }
         CallerError::Unavailable(error) => index(error),
@@ -41,6 +44,33 @@ pub(super) fn unavailable(error: &Unavailable) -> Status {
 
 pub(super) fn fields(violations: Vec<FieldViolation>) -> Status {
     invalid_argument("invalid_request", violations)
+}
+
+/// A change would go unnoticed.
+pub(super) fn unheard() -> Status {
+    let message = "the index does not tell its changes at the moment; deny, and watch again later";
+    retry_after(Code::Unavailable, "temporarily_unavailable", message, RETRY_AFTER)
+}
+
+pub(super) fn stopping() -> Status {
+    let message = "the validator is stopping; ask another one";
+    retry_after(Code::Unavailable, "temporarily_unavailable", message, RETRY_AFTER)
+}
+
+pub(super) fn too_many(what: &str) -> Status {
+    let message = format!("the validator has as many {what} open as it may; ask another one");
+    retry_after(Code::ResourceExhausted, "OVERLOADED", message, RETRY_AFTER)
+}
+
+/// An error in the place of an answer.
+pub(super) fn element(error: &Status) -> ElementError {
+    // The details of ours are a `google.rpc.Status`, which looks the same on the wire.
+    let details = ElementError::decode(error.details()).map(|error| error.details);
+    ElementError {
+        code: error.code().into(),
+        message: error.message().to_owned(),
+        details: details.unwrap_or_default(),
+    }
 }
 
 /// Whatever is wrong with the index, no verdict can be given; what it is stays in the log.
