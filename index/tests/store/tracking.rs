@@ -7,10 +7,13 @@ use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::redis::{RedisIndex, RedisOptions, RedisTracking};
 use tokenbind_index::{DocumentKind, Expect, Namespace, Selection, Stamp, Store, SystemClock, TrackedIndex};
 use tokenbind_tests::RedisServer;
+use tokio::time::timeout;
 
 use crate::samples::{Sample, home, of_device};
 
 const LEASE: Duration = Duration::from_millis(400);
+const LEASE_US: u64 = 400_000;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A store, and what tells its changes.
 struct Tracked {
@@ -91,7 +94,8 @@ macro_rules! on_every_store {
 on_every_store!(
     every_change_of_a_token_is_told,
     every_change_of_a_document_is_told,
-    no_change_crosses_a_read_unseen
+    no_change_crosses_a_read_unseen,
+    a_change_wakes_who_waits_for_it
 );
 
 async fn every_change_of_a_token_is_told(on: Tracked) {
@@ -235,4 +239,107 @@ async fn a_full_tracking_table_costs_reads_alone() {
     for stamp in &stamps {
         on.until("every one is old", || !on.may_be_used(stamp)).await;
     }
+}
+
+/// Whoever waits hears of its own change alone, and one that came before the wait is not missed.
+async fn a_change_wakes_who_waits_for_it(on: Tracked) {
+    let sample = |device| Sample {
+        device,
+        ..Sample::default()
+    };
+    let mut stamps = Vec::new();
+    for device in 1..=2 {
+        on.store.issue(sample(device).issue()).await.expect("issue");
+        stamps.push(on.read(sample(device)).await.1);
+    }
+    for (number, device) in [(0, 1), (1, 2)] {
+        let mut waiting = std::pin::pin!(on.tracking.changed(&stamps[number]));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        on.store
+            .revoke_subject(home(1), of_device(1, device))
+            .await
+            .expect("revoke");
+        timeout(PATIENCE, waiting).await.expect("woken");
+        assert!(!on.may_be_used(&stamps[number]));
+        timeout(PATIENCE, on.tracking.changed(&stamps[number]))
+            .await
+            .expect("it is old");
+        assert!(on.tracking.last_known(&stamps[number]).is_none());
+    }
+}
+
+/// A lease that lapses wakes everybody, without a word from Redis.
+#[tokio::test]
+async fn a_silent_redis_wakes_who_waits() {
+    let mut on = Tracked::redis().await;
+    let sample = Sample::default();
+    on.store.issue(sample.issue()).await.expect("issue");
+    let (_, stamp) = on.read(sample).await;
+    let tracking = Arc::clone(&on.tracking);
+    let mut waiting = std::pin::pin!(tracking.changed(&stamp));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    let frozen = Instant::now();
+    on.server().freeze();
+    timeout(PATIENCE, waiting).await.expect("woken");
+    assert!(on.tracking.confirmed().is_none(), "for this reason alone");
+    // Not by the time-out of a read, which comes later.
+    assert!(
+        frozen.elapsed() < LEASE + Duration::from_millis(300),
+        "{:?}",
+        frozen.elapsed()
+    );
+    on.server().thaw();
+}
+
+/// What was known when a Redis was last heard stays known until it is heard again, and not a change longer.
+#[tokio::test]
+async fn what_was_last_known_is_told_until_the_store_is_heard_again() {
+    let mut on = Tracked::redis().await;
+    let sample = |device| Sample {
+        device,
+        ..Sample::default()
+    };
+    for device in 1..=3 {
+        on.store.issue(sample(device).issue()).await.expect("issue");
+    }
+    let (_, stays) = on.read(sample(1)).await;
+    let (_, revoked) = on.read(sample(2)).await;
+    let known = on.tracking.last_known(&stays).expect("known");
+    assert!(known.age_us < 10_000_000);
+    on.store.revoke_subject(home(1), of_device(1, 2)).await.expect("revoke");
+    on.until("it is told", || !on.may_be_used(&revoked)).await;
+
+    on.server().kill();
+    on.until("the connection is lost", || !on.may_be_used(&stays)).await;
+    assert!(on.tracking.last_known(&revoked).is_none(), "a change was told");
+    let before = on.tracking.last_known(&stays).expect("known from before").age_us;
+    on.until("it grows old", || {
+        on.tracking
+            .last_known(&stays)
+            .is_some_and(|known| known.age_us > before.max(LEASE_US))
+    })
+    .await;
+    on.server().restart();
+    on.until("it goes on", || on.tracking.confirmed().is_some()).await;
+    assert!(on.tracking.last_known(&stays).is_none(), "changes may have been missed");
+
+    // A frozen one keeps its session: what it told before counts, and it goes on with the same.
+    on.store.ping().await.ok();
+    on.store.issue(sample(1).issue()).await.expect("issue");
+    let (_, stays) = on.read(sample(1)).await;
+    on.server().freeze();
+    on.until("the lease lapses", || !on.may_be_used(&stays)).await;
+    assert!(
+        on.tracking
+            .last_known(&stays)
+            .is_some_and(|known| known.age_us >= LEASE_US)
+    );
+    on.server().thaw();
+    on.until("it goes on", || on.tracking.confirmed().is_some()).await;
+    on.store
+        .revoke_subject(home(1), Selection::default())
+        .await
+        .expect("revoke");
+    on.until("what it says counts", || on.tracking.last_known(&stays).is_none())
+        .await;
 }

@@ -14,16 +14,17 @@ use tonic_types::StatusExt as _;
 
 use super::fixture::{Fixture, RESOURCE, SHOP, Spec, resource};
 use crate::caller::Callers;
+use crate::facts::CacheLimits;
 use crate::transport::grpc::ValidationGrpc;
 use crate::{OpenCalls, OpenLimits};
 
-const SECRET: &str = "tbs_of-orders";
+pub(super) const SECRET: &str = "tbs_of-orders";
 pub(super) const OTHER: &str = "billing";
 
 /// The service, with the credentials of `orders`.
 pub(super) struct Service {
     pub(super) fixture: Fixture,
-    grpc: ValidationGrpc,
+    pub(super) grpc: ValidationGrpc,
     credentials: Option<String>,
 }
 
@@ -37,14 +38,23 @@ impl Service {
         Self::with(Some(RESOURCE.to_owned())).await
     }
 
+    /// A service that keeps facts.
+    pub(super) async fn keeping(limits: OpenLimits) -> Self {
+        let fixture = Fixture::keeping(CacheLimits::default()).await;
+        Self::over(fixture, None, limits).await
+    }
+
     async fn with(unauthenticated_as: Option<String>) -> Self {
-        let fixture = Fixture::new().await;
+        Self::over(Fixture::new().await, unauthenticated_as, OpenLimits::default()).await
+    }
+
+    async fn over(fixture: Fixture, unauthenticated_as: Option<String>, limits: OpenLimits) -> Self {
         let callers = Callers::new(&fixture.inputs, unauthenticated_as);
         let service = Self {
             grpc: ValidationGrpc::new(
                 fixture.validator.clone(),
                 callers,
-                OpenCalls::new(&fixture.inputs, OpenLimits::default()),
+                OpenCalls::new(&fixture.inputs, limits),
             ),
             fixture,
             credentials: Some(basic(RESOURCE, SECRET)),
@@ -102,18 +112,18 @@ impl Service {
     }
 }
 
-fn secret(text: &str, expires_at: i64) -> SecretDigest {
+pub(super) fn secret(text: &str, expires_at: i64) -> SecretDigest {
     SecretDigest {
         sha256: SecretHash::of(text).as_bytes().to_vec(),
         expires_at,
     }
 }
 
-fn basic(id: &str, secret: &str) -> String {
+pub(super) fn basic(id: &str, secret: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
 }
 
-fn with_credentials<T>(credentials: Option<String>, message: T) -> Request<T> {
+pub(super) fn with_credentials<T>(credentials: Option<String>, message: T) -> Request<T> {
     let mut request = Request::new(message);
     if let Some(credentials) = credentials {
         request

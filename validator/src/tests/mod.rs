@@ -14,4 +14,7 @@ mod observed;
 mod rules;
 mod served;
 mod signer;
+mod stale;
 mod store;
+mod streams;
+mod watch;

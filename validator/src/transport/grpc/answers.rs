@@ -22,7 +22,7 @@ pub struct Answers<T> {
 
 impl<T: Send + 'static> Answers<T> {
     /// Runs `work`, which sends its answers, and at most `open` that were not taken yet. What it returns ends the stream.
-    pub(super) fn of<F>(open: usize, work: impl FnOnce(mpsc::Sender<T>) -> F) -> Self
+    pub(crate) fn of<F>(open: usize, work: impl FnOnce(mpsc::Sender<T>) -> F) -> Self
     where
         F: Future<Output = Result<(), Status>> + Send + 'static,
     {

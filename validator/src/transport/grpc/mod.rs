@@ -28,6 +28,8 @@ use crate::watch::OpenCalls;
 pub use answers::Answers;
 use place::Place;
 use request::Checked;
+#[cfg(test)]
+pub(crate) use stream::MAX_OPEN;
 use watch::Watch;
 
 /// How many questions of one batch wait for the index at the same time.

@@ -15,13 +15,13 @@ use super::{ValidationGrpc, request, status};
 use crate::caller::{CallerError, PresentedCredentials};
 
 /// How many questions of one stream are open: being judged, or answered and not taken yet.
-pub(super) const MAX_OPEN: usize = 256;
+pub(crate) const MAX_OPEN: usize = 256;
 
 type Judged = Result<StreamValidateResponse, Status>;
 
 impl ValidationGrpc {
     /// Answers every question until they end; an error ends the stream.
-    pub(super) async fn answer_all(
+    pub(crate) async fn answer_all(
         self,
         credentials: PresentedCredentials,
         questions: impl Stream<Item = Result<StreamValidateRequest, Status>>,
