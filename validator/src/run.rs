@@ -55,13 +55,24 @@ pub struct ValidatorServer {
 impl ValidatorServer {
     /// Puts it together. It is `NOT_SERVING` until the index answers.
     pub async fn new(listener: TcpListener, setup: ValidatorSetup, config: ServerConfig, shutdown: Shutdown) -> Self {
+        Self::limited(listener, setup, OpenLimits::default(), config, shutdown).await
+    }
+
+    /// The same with another number of calls that may stay open.
+    pub async fn limited(
+        listener: TcpListener,
+        setup: ValidatorSetup,
+        limits: OpenLimits,
+        config: ServerConfig,
+        shutdown: Shutdown,
+    ) -> Self {
         if let Some(resource) = &setup.unauthenticated_callers_as {
             tracing::warn!(
                 resource,
                 "callers without credentials are answered as this resource: for development only"
             );
         }
-        let services = services(&setup, &config, &shutdown);
+        let services = services(&setup, limits, &config, &shutdown);
         let probe = move || probe(setup.facts.clone());
         let readiness = Readiness::watch(services.names(), probe, DEFAULT_INTERVAL, &shutdown).await;
         Self {
@@ -114,10 +125,10 @@ fn probe(facts: FactInputs) -> BoxFuture<'static, Result<(), String>> {
     })
 }
 
-fn services(setup: &ValidatorSetup, config: &ServerConfig, shutdown: &Shutdown) -> Services {
+fn services(setup: &ValidatorSetup, limits: OpenLimits, config: &ServerConfig, shutdown: &Shutdown) -> Services {
     let validator = Validator::new(setup.facts.clone(), setup.namespace.clone());
     let callers = Callers::new(&setup.facts, setup.unauthenticated_callers_as.clone());
-    let calls = OpenCalls::new(&setup.facts, OpenLimits::default()).ending_with(shutdown.clone(), config.drain);
+    let calls = OpenCalls::new(&setup.facts, limits).ending_with(shutdown.clone(), config.drain);
     let service = ValidationServiceServer::new(ValidationGrpc::new(Arc::new(validator), callers, calls))
         .max_decoding_message_size(config.max_message_bytes);
     Services::new()

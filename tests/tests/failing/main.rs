@@ -8,4 +8,5 @@ mod issuer_gone;
 mod redis_frozen;
 mod redis_gone;
 mod redis_late;
+mod stale;
 mod stopping;

@@ -141,7 +141,7 @@ async fn time_and_policy_are_judged_all_the_same() {
     let scopes = ["orders.write".to_owned()];
     let patient = Resource::from(patient());
     let verdict = asked_with(&fixture, &token, &patient, |question| {
-        question.required_scopes = &scopes
+        question.required_scopes = &scopes;
     })
     .await;
     assert_eq!(verdict.unwrap().reason, Reason::ScopeInsufficient);

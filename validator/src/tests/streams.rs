@@ -21,8 +21,9 @@ use tonic::{Code, Streaming};
 
 use super::fixture::{Fixture, RESOURCE, Spec, resource};
 use super::grpc::{Service, ask, secret, with_credentials};
+use crate::run::ValidatorServer;
 use crate::transport::grpc::{Answers, MAX_OPEN};
-use crate::{OpenLimits, ValidatorSetup, serve};
+use crate::{OpenLimits, ValidatorSetup};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -39,7 +40,11 @@ impl Served {
     }
 
     async fn configured(configure: impl FnOnce(&mut ServerConfig)) -> Self {
-        let service = Service::keeping(OpenLimits::default()).await;
+        Self::limited(OpenLimits::default(), configure).await
+    }
+
+    async fn limited(limits: OpenLimits, configure: impl FnOnce(&mut ServerConfig)) -> Self {
+        let service = Service::keeping(limits).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let setup = ValidatorSetup {
@@ -50,7 +55,8 @@ impl Served {
         let mut config = ServerConfig::new(address);
         configure(&mut config);
         let shutdown = Shutdown::manual();
-        tokio::spawn(serve(listener, setup, config, shutdown.clone()));
+        let server = ValidatorServer::limited(listener, setup, limits, config, shutdown.clone()).await;
+        tokio::spawn(server.serve());
         let client = ValidationServiceClient::connect(format!("http://{address}")).await;
         Self {
             client: client.unwrap(),
@@ -228,11 +234,11 @@ async fn a_reader_that_is_slow_is_waited_for() {
     const QUESTIONS: usize = 1_000;
     let service = Service::keeping(OpenLimits::default()).await;
     let token = service.fixture.jwt(&Spec::default()).await;
-    let taken = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::new(AtomicUsize::new(0));
     let questions = stream::iter(0..QUESTIONS).map({
-        let taken = Arc::clone(&taken);
+        let asked = Arc::clone(&asked);
         move |number| {
-            taken.fetch_add(1, Ordering::SeqCst);
+            asked.fetch_add(1, Ordering::SeqCst);
             Ok(numbered(u64::try_from(number).unwrap(), &token))
         }
     });
@@ -246,7 +252,7 @@ async fn a_reader_that_is_slow_is_waited_for() {
         let mut seen = usize::MAX;
         // It runs on this thread, so it has done what it can once it no longer moves.
         for _ in 0..1_000 {
-            seen = taken.load(Ordering::SeqCst);
+            seen = asked.load(Ordering::SeqCst);
             tokio::task::yield_now().await;
         }
         seen
@@ -300,4 +306,31 @@ async fn a_validator_that_stops_ends_its_streams() {
     served.shutdown.trigger();
     let ended = timeout(DEADLINE, answers.message()).await.unwrap().unwrap_err();
     assert_eq!(ended.code(), Code::Unavailable);
+}
+
+/// A caller that is gone makes room for another.
+#[tokio::test]
+async fn a_watch_ends_with_its_connection() {
+    let limits = OpenLimits {
+        watches: 1,
+        ..OpenLimits::default()
+    };
+    let served = Served::limited(limits, |_| {}).await;
+    let token = served.fixture().jwt(&Spec::default()).await;
+    let watch = async || {
+        let request = WatchTokenRequest {
+            request: Some(ask(&token)),
+        };
+        let request = with_credentials(served.service.basic(), request);
+        served.client.clone().watch_token(request).await
+    };
+    let first = watch().await.unwrap();
+    assert_eq!(watch().await.unwrap_err().code(), Code::ResourceExhausted);
+    drop(first);
+    let again = async {
+        while watch().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, again).await.expect("room again");
 }
