@@ -96,6 +96,11 @@ impl Process {
         })
     }
 
+    /// Its number among the processes of the machine.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to stop (SIGTERM).
     pub fn terminate(&self) {
         self.signal("-TERM");

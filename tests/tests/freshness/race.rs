@@ -1,0 +1,242 @@
+//! Everything that ends a token, racing first reads and reads of what is kept, on several validators.
+//!
+//! A round is one token that ends while every validator is asked about it. Rounds run in small groups, many groups at a time.
+
+use std::ops::AddAssign;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use tokenbind_proto::v1::TokenFormat;
+use tokenbind_tests::{App, wait_until};
+
+use crate::rig::{LEASE, Rig, SHORT_LIFE};
+use crate::seen::{allowed, freshness, known_at_us, staleness_us};
+
+/// Groups that run at a time, each with applications of its own.
+pub(crate) const WORKERS: usize = 16;
+/// Tokens in a group.
+const GROUP: usize = 8;
+/// What a healthy validator needs to learn of it, with processors to spare.
+const PROMPT: Duration = Duration::from_millis(5);
+
+/// What ends tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Token,
+    Binding,
+    Subject,
+    Application,
+    Superseded,
+    Expired,
+}
+
+/// When a token ended for the one who ended it.
+#[derive(Debug)]
+struct Ended {
+    acknowledged: Instant,
+    /// By the index's clock.
+    revision: u64,
+}
+
+/// A token and its end.
+struct Held {
+    device: String,
+    token: String,
+    ended: OnceLock<Ended>,
+}
+
+/// What was counted.
+#[derive(Debug, Default)]
+struct Tally {
+    rounds: usize,
+    answers: usize,
+    /// Rounds on one validator whose first answer was an ALLOW that was asked for before the end and came after it.
+    crossed: usize,
+    /// For each ALLOW that was asked for after the acknowledgement: by how much.
+    late: Vec<Duration>,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.rounds += other.rounds;
+        self.answers += other.answers;
+        self.crossed += other.crossed;
+        self.late.extend(other.late);
+    }
+}
+
+impl Tally {
+    fn conclude(mut self, what: &str, took: Duration) {
+        self.late.sort_unstable();
+        let slow = self.late.iter().filter(|late| **late > PROMPT).count();
+        eprintln!(
+            "{what}: {} rounds in {took:.1?}, {} answers, {} reads crossed an end; ALLOW asked for after the \
+             acknowledgement: {}, over {PROMPT:?}: {slow}, longest {:?}",
+            self.rounds,
+            self.answers,
+            self.crossed,
+            self.late.len(),
+            self.late.last().unwrap_or(&Duration::ZERO),
+        );
+        assert!(self.late.last().is_none_or(|late| *late <= LEASE), "beyond the lease");
+    }
+}
+
+pub(crate) async fn race(rig: &Rig, formats: &[TokenFormat], ends: &[End], groups: usize) {
+    let begun = Instant::now();
+    let next = AtomicUsize::new(0);
+    let workers = (0..WORKERS).map(async |worker| {
+        let mut tally = Tally::default();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= groups {
+                return tally;
+            }
+            let format = formats[number % formats.len()];
+            let end = ends[number / formats.len() % ends.len()];
+            // Every other time the token is known before.
+            let known = number / formats.len() / ends.len() % 2 == 1;
+            tally += group(rig, worker, number, format, end, known).await;
+        }
+    });
+    let mut total = Tally::default();
+    for tally in join_all(workers).await {
+        total += tally;
+    }
+    total.conclude(&format!("{ends:?}"), begun.elapsed());
+}
+
+async fn group(rig: &Rig, worker: usize, number: usize, format: TokenFormat, end: End, known: bool) -> Tally {
+    let app = match end {
+        End::Expired => Rig::short_lived(format),
+        _ => Rig::app(format, worker),
+    };
+    let held = join_all((0..GROUP).map(async |index| {
+        let device = format!("{number}-{index}");
+        let issued = rig.issue(&app, &device).await;
+        let held = Held {
+            device,
+            token: issued.access_token,
+            ended: OnceLock::new(),
+        };
+        if end == End::Expired {
+            let life = u64::try_from(SHORT_LIFE.as_micros()).unwrap();
+            let ended = Ended {
+                acknowledged: Instant::now() + SHORT_LIFE,
+                revision: issued.revision + life,
+            };
+            held.ended.set(ended).unwrap();
+        }
+        held
+    }));
+    let held = held.await;
+    let tokens: Vec<_> = held.iter().map(|held| held.token.clone()).collect();
+    if known {
+        for validator in &rig.validators {
+            let verdicts = validator.client.validate_all(&rig.api, &tokens).await;
+            assert!(verdicts.iter().all(allowed), "{end:?} {format:?}");
+        }
+    }
+    if end == End::Expired {
+        let soon = held[0].ended.get().unwrap().acknowledged - 4 * PROMPT;
+        wait_until("tokens are about to end", 2 * SHORT_LIFE, async || {
+            (Instant::now() >= soon).then_some(())
+        })
+        .await;
+    }
+    let asked = (0..rig.validators.len()).map(|validator| ask_on(rig, validator, &held, &tokens, (end, known)));
+    let (tallies, ()) = tokio::join!(join_all(asked), end_all(rig, &app, end, &held));
+    let mut tally = Tally {
+        rounds: GROUP,
+        ..Tally::default()
+    };
+    for other in tallies {
+        tally += other;
+    }
+    tally
+}
+
+async fn end_all(rig: &Rig, app: &App, end: End, held: &[Held]) {
+    let done = |held: &Held, revision| {
+        let acknowledged = Instant::now();
+        let ended = Ended { acknowledged, revision };
+        held.ended.set(ended).unwrap();
+    };
+    let one = async |held: &Held| {
+        let revision = match end {
+            End::Token => rig.revoke_token(app, &held.token).await.unwrap(),
+            End::Binding => rig.revoke_binding(app, &held.device).await.unwrap(),
+            _ => {
+                let issued = rig.issue(app, &held.device).await;
+                assert!(issued.superseded);
+                issued.revision
+            }
+        };
+        done(held, revision);
+    };
+    match end {
+        End::Expired => {}
+        End::Token | End::Binding | End::Superseded => {
+            join_all(held.iter().map(one)).await;
+        }
+        End::Subject | End::Application => {
+            let revision = match end {
+                End::Subject => rig.revoke_subject(app).await,
+                _ => rig.revoke_application(app).await,
+            };
+            let revision = revision.unwrap();
+            held.iter().for_each(|held| done(held, revision));
+        }
+    }
+}
+
+/// Asks one validator about all until they have ended and it knows, or ought to.
+async fn ask_on(rig: &Rig, validator: usize, held: &[Held], tokens: &[String], what: (End, bool)) -> Tally {
+    let client = &rig.validators[validator].client;
+    let mut tally = Tally::default();
+    let mut allows = Vec::new();
+    for attempt in 0.. {
+        let last_end = held.iter().map(|held| Some(held.ended.get()?.acknowledged)).max();
+        let all_ended = held.iter().all(|held| held.ended.get().is_some());
+        let started = Instant::now();
+        let verdicts = client.validate_all(&rig.api, tokens).await;
+        tally.answers += verdicts.len();
+        let before = allows.len();
+        for (index, verdict) in verdicts.iter().enumerate() {
+            assert!(staleness_us(freshness(verdict)) <= u64::try_from(LEASE.as_micros()).unwrap());
+            if allowed(verdict) {
+                let over = |ended: &Ended| ended.acknowledged <= Instant::now();
+                let crossed = attempt == 0 && held[index].ended.get().is_some_and(over);
+                tally.crossed += usize::from(crossed);
+                allows.push((index, started, known_at_us(verdict)));
+            }
+        }
+        let overdue = last_end.flatten().is_some_and(|end| started > end + 2 * LEASE);
+        if all_ended && (allows.len() == before || overdue) {
+            break;
+        }
+    }
+    for (index, started, known_at_us) in allows {
+        let ended = held[index].ended.get().unwrap();
+        assert!(
+            known_at_us <= ended.revision,
+            "V11: {what:?}: it ended {} us before the answer says that it was live",
+            known_at_us - ended.revision
+        );
+        tally.late.extend(started.checked_duration_since(ended.acknowledged));
+    }
+    tally
+}
+
+pub(crate) const BOTH: [TokenFormat; 2] = [TokenFormat::Jwt, TokenFormat::Opaque];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_end_of_a_token_crosses_a_read_unseen() {
+    let rig = Rig::start(WORKERS, &[false, false]).await;
+    race(&rig, &BOTH, &[End::Token, End::Binding], 1_500).await;
+    race(&rig, &BOTH, &[End::Subject, End::Application], 500).await;
+    race(&rig, &[TokenFormat::Jwt], &[End::Superseded], 400).await;
+    race(&rig, &BOTH, &[End::Expired], 128).await;
+}
