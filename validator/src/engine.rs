@@ -77,11 +77,7 @@ impl Validator {
         token: Presented<'_>,
         caller: &Resource,
     ) -> Result<Option<Arc<TokenFacts>>, Unavailable> {
-        let live = match self
-            .facts
-            .resolve(token.0, self.facts.bound(Consistency::MinimizeLatency))
-            .await
-        {
+        let live = match self.facts.resolve(token.0, Consistency::MinimizeLatency).await {
             Ok(facts) => liveness::refusal(&facts, self.clock.now_us())
                 .is_none()
                 .then_some(facts.token),

@@ -41,7 +41,7 @@ async fn whoever_asks_for_the_revision_of_an_end_is_told_of_it() {
         let (app, device) = (Rig::app(format, how), format!("device-{how}"));
         let token = rig.issue(&app, &device).await.access_token;
         ask_until(client, &rig.api, &token, 20 * LEASE, |seen| {
-            seen.allowed() && seen.from_cache()
+            seen.allowed() && seen.is_kept()
         })
         .await;
 

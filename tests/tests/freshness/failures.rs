@@ -22,7 +22,7 @@ async fn known(rig: &Rig, validator: &Validator, name: &str) -> Vec<(App, String
 
 async fn use_until_kept(rig: &Rig, validator: &Validator, token: &str) {
     ask_until(&validator.client, &rig.api, token, DEADLINE, |seen| {
-        seen.allowed() && seen.from_cache()
+        seen.allowed() && seen.is_kept()
     })
     .await;
 }
@@ -83,7 +83,7 @@ async fn cut_off(rig: &Rig, weather: Weather) {
     // Where reads pass, they tell; where they do not, nothing can be told.
     let reads_pass = weather.only_tracking;
     let (of_ending, of_staying) = if reads_pass {
-        let read = |seen: &Seen| seen.allowed() && !seen.from_cache();
+        let read = |seen: &Seen| seen.allowed() && !seen.is_kept();
         tokio::join!(
             watch(rig, validator, ending, Seen::denied),
             watch(rig, validator, staying, read)

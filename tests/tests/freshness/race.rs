@@ -140,9 +140,9 @@ async fn group(rig: &Rig, worker: usize, number: usize, format: TokenFormat, end
         }
     }
     if end == End::Expired {
-        let soon = held[0].ended.get().unwrap().acknowledged - 4 * PROMPT;
+        let end = held[0].ended.get().unwrap().acknowledged;
         wait_until("tokens are about to end", 2 * SHORT_LIFE, async || {
-            (Instant::now() >= soon).then_some(())
+            (Instant::now() + 4 * PROMPT >= end).then_some(())
         })
         .await;
     }
@@ -187,7 +187,9 @@ async fn end_all(rig: &Rig, app: &App, end: End, held: &[Held]) {
                 _ => rig.revoke_application(app).await,
             };
             let revision = revision.unwrap();
-            held.iter().for_each(|held| done(held, revision));
+            for held in held {
+                done(held, revision);
+            }
         }
     }
 }

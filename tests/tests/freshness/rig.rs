@@ -175,23 +175,24 @@ fn word(format: TokenFormat) -> &'static str {
 }
 
 fn catalog(applications: usize) -> String {
-    let names = (0..applications).map(|number| number.to_string());
-    let names: Vec<_> = names.chain(["short".to_owned()]).collect();
-    let (mut yaml, mut accepted) = (String::new(), Vec::new());
+    let mut declared = Vec::new();
     for format in ["jwt", "opaque"] {
-        for name in &names {
-            let lifetime = if name == "short" { SHORT_LIFE.as_secs() } else { 3_600 };
-            yaml += &format!(
-                "  - client_id: {format}-{name}\n    token_format: {format}\n    binding_type: client-request\n    \
-                 grants: [client_credentials]\n    scopes: [orders.read]\n    audiences: [orders-api]\n    \
-                 access_token_lifetime_seconds: {lifetime}\n    secret_sha256: [{ADMIN_SECRET_SHA256}]\n"
-            );
-            accepted.push(format!("{format}-{name}"));
-        }
+        let numbered = (0..applications).map(|number| (format!("{format}-{number}"), 3_600));
+        let short = (format!("{format}-short"), SHORT_LIFE.as_secs());
+        declared.extend(numbered.chain([short]).map(|(id, lifetime)| (format, id, lifetime)));
     }
-    yaml + &format!(
+    let applications = declared.iter().map(|(format, id, lifetime)| {
+        format!(
+            "  - client_id: {id}\n    token_format: {format}\n    binding_type: client-request\n    \
+             grants: [client_credentials]\n    scopes: [orders.read]\n    audiences: [orders-api]\n    \
+             access_token_lifetime_seconds: {lifetime}\n    secret_sha256: [{ADMIN_SECRET_SHA256}]\n"
+        )
+    });
+    let accepted: Vec<_> = declared.iter().map(|(_, id, _)| id.as_str()).collect();
+    let resource = format!(
         "resources:\n  - resource_id: orders-api\n    accepted_client_ids: [{}]\n    secret_sha256: \
          [{ADMIN_SECRET_SHA256}]\n",
         accepted.join(", ")
-    )
+    );
+    applications.chain([resource]).collect()
 }

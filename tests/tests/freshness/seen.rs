@@ -33,7 +33,7 @@ impl Seen {
             .is_err_and(|status| status.code() == Code::Unavailable)
     }
 
-    pub(crate) fn from_cache(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         self.answer.as_ref().is_ok_and(from_cache)
     }
 }

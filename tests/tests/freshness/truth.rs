@@ -26,7 +26,7 @@ async fn an_answer_over_a_slow_link_says_that_it_is_old() {
         // A heartbeat from before the link became slow is older than this, too, once it is that long ago.
         let slow_since = Instant::now();
         let answers = ask_until(&validator.client, &rig.api, &token, 20 * LEASE, |seen| {
-            seen.from_cache() && seen.started.duration_since(slow_since) > 2 * LEASE
+            seen.is_kept() && seen.started.duration_since(slow_since) > 2 * LEASE
         });
         let verdict = answers.await.pop().unwrap().answer.unwrap();
         let told = Duration::from_micros(staleness_us(freshness(&verdict)));

@@ -68,11 +68,16 @@ impl<T> Documents<T> {
         }
     }
 
-    /// A document, as fresh as it must be.
+    /// A document, as fresh as it must be. Anybody can ask by any name: only what was there once takes a place here, and
+    /// in the index's memory of what it tells.
     pub(crate) async fn get(&self, id: &str, bound: Bound) -> Result<Decoded<T>, IndexError> {
-        match bound {
-            Bound::Now => self.read(id).await,
-            Bound::Kept(_) => self.current(&self.handle(id)).await,
+        match (bound, self.kept.get(id)) {
+            (Bound::Now, _) => self.read(id).await,
+            (Bound::Kept(_), Some(handle)) => self.current(&handle).await,
+            (Bound::Kept(_), None) => match self.read(id).await? {
+                Some(_) => self.current(&self.handle(id)).await,
+                None => Ok(None),
+            },
         }
     }
 

@@ -15,6 +15,7 @@ mod signing_key;
 mod source;
 mod stale;
 mod stamps;
+mod unproven;
 
 use std::mem::size_of;
 use std::sync::Arc;

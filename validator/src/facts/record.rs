@@ -12,10 +12,7 @@ use super::{TokenBinding, TokenFacts};
 
 /// The facts of a token, if the record is its own.
 pub(super) fn facts(digest: TokenDigest, proven: Proven, record: Option<TokenRecord>) -> Result<TokenFacts, Reason> {
-    let record = record.ok_or(Reason::TokenNotLive)?;
-    if record.digest != digest.0 {
-        return Err(not_this_token(&proven, &record));
-    }
+    let record = of_this_token(digest, &proven, record)?;
     let Some(claims) = proven.claims else {
         let mapped = mapped_claims(&record.claims_json).ok_or(Reason::TokenNotLive)?;
         return Ok(common(record, proven.locator, TokenFormat::Opaque, mapped));
@@ -30,6 +27,20 @@ pub(super) fn facts(digest: TokenDigest, proven: Proven, record: Option<TokenRec
         expires_at_us: claims.exp.as_micros(),
         ..common(record, proven.locator, TokenFormat::Jwt, claims.into_mapped())
     })
+}
+
+/// The record, if the slot holds this very token.
+pub(super) fn of_this_token(
+    digest: TokenDigest,
+    proven: &Proven,
+    record: Option<TokenRecord>,
+) -> Result<TokenRecord, Reason> {
+    let record = record.ok_or(Reason::TokenNotLive)?;
+    if record.digest == digest.0 {
+        Ok(record)
+    } else {
+        Err(not_this_token(proven, &record))
+    }
 }
 
 /// The slot holds something else. An opaque token with the nonce of the one that it holds was never issued: somebody knows

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use tokenbind_index::{
-    Clock, Document, DocumentKind, IndexError, Locator, MAX_TOKEN_BYTES, OpaqueToken, Stamped, Store, TokenDigest,
-    TrackedIndex,
+    Clock, Document, DocumentKind, IndexError, Locator, MAX_TOKEN_BYTES, OpaqueToken, Revision, Stamped, Store,
+    TokenDigest, TrackedIndex,
 };
 use tokenbind_proto::index::v1::{ApplicationRecord, TokenRecord};
 use tokenbind_proto::v1::Reason;
@@ -17,6 +17,7 @@ use super::documents::{Bound, Documents};
 use super::jwt::UnverifiedJwt;
 use super::key_set::KeySet;
 use super::reach::Reach;
+use super::unproven::UnprovenReads;
 use super::{ApplicationFacts, Facts, NoFacts, record};
 use crate::question::Consistency;
 use crate::verdict::Freshness;
@@ -45,6 +46,7 @@ impl fmt::Debug for FactInputs {
 /// Finds the facts of tokens.
 pub struct FactSource {
     store: Arc<dyn Store>,
+    unproven: UnprovenReads,
     pub(super) tracking: Option<Arc<dyn TrackedIndex>>,
     pub(super) clock: Arc<dyn Clock>,
     keys: KeySet,
@@ -86,6 +88,7 @@ impl FactSource {
                 Arc::clone(&store),
                 tracking.clone(),
             ),
+            unproven: UnprovenReads::new(Arc::clone(&store)),
             cache,
             reach: Reach::default(),
             store,
@@ -94,24 +97,23 @@ impl FactSource {
         }
     }
 
-    /// How old the answer to a question may be.
-    pub fn bound(&self, consistency: Consistency) -> Bound {
-        Bound::of(consistency, self.tracking.as_deref())
-    }
-
-    /// What is known of a token. Whatever can be refused cheaply is, before the index is asked.
+    /// What is known of a token, as fresh as it has to be. Whatever can be refused cheaply is, before the index is asked.
     ///
     /// # Errors
     /// See [`NoFacts`].
-    pub async fn resolve(&self, token: &str, bound: Bound) -> Result<Facts, NoFacts> {
+    pub async fn resolve(&self, token: &str, consistency: Consistency) -> Result<Facts, NoFacts> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(self.refused_by_token(Reason::TokenMalformed));
         }
         let digest = TokenDigest::of(token);
+        // Before it is known how old what is kept is, and before anything is waited for: an answer that took long is no
+        // fresher for it.
+        let checked_at_us = self.clock.now_us();
+        let bound = Bound::of(consistency, self.tracking.as_deref());
         let (Bound::Kept(confirmed), Some(cache)) = (bound, &self.cache) else {
             return self.read_now(token, digest).await;
         };
-        let kept = |revision| Freshness::of_cache(self.clock.now_us(), revision, confirmed.age_us);
+        let kept = |revision| Freshness::of_cache(checked_at_us, revision, confirmed.age_us);
         match cache.find(&digest).await {
             Found::Live(entry) => Ok(Facts {
                 application: self.application_by(&entry, bound).await?,
@@ -137,7 +139,7 @@ impl FactSource {
                 self.store.read(&proven.locator),
                 self.application_now(claims.client_id())
             )?,
-            None => match self.store.read(&proven.locator).await? {
+            None => match self.unproven.read(&proven.locator).await? {
                 Some(record) => {
                     let application = self.application_now(&record.client_id).await?;
                     (Some(record), application)
@@ -164,6 +166,13 @@ impl FactSource {
     ) -> Result<Facts, NoFacts> {
         let checked_at_us = self.clock.now_us();
         let proven = self.prove(token).await?;
+        if proven.claims.is_none()
+            && let Err((reason, revision)) = self.look(digest, &proven).await?
+        {
+            vacancy.refuse(reason);
+            let freshness = Freshness::of_index(checked_at_us, revision);
+            return Err(NoFacts::Refused { reason, freshness });
+        }
         let Some(read) = self.read_tracked(&proven.locator).await? else {
             drop(vacancy);
             return self.read_now(token, digest).await;
@@ -188,6 +197,15 @@ impl FactSource {
             token: Arc::clone(&entry.token),
             freshness,
         })
+    }
+
+    /// Whether the token was issued at all, or why not and by which revision. The index tells the changes of what is issued
+    /// alone: it has to remember whatever it tells of.
+    async fn look(&self, digest: TokenDigest, proven: &Proven) -> Result<Result<(), (Reason, Revision)>, IndexError> {
+        let record = self.unproven.read(&proven.locator).await?;
+        let revision = record.as_ref().map_or(0, |record| record.revision);
+        let found = record::of_this_token(digest, proven, record);
+        Ok(found.map(drop).map_err(|reason| (reason, revision)))
     }
 
     /// `None` where changes are not being told; the other connection may do better.

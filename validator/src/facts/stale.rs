@@ -21,17 +21,16 @@ impl FactSource {
         consistency: Consistency,
         allow_stale_us: u64,
     ) -> Result<Facts, NoFacts> {
-        let bound = self.bound(consistency);
         if allow_stale_us == 0 || consistency != Consistency::MinimizeLatency {
-            return self.resolve(token, bound).await;
+            return self.resolve(token, consistency).await;
         }
-        if bound == Bound::Now
+        if Bound::of(consistency, self.tracking.as_deref()) == Bound::Now
             && let Some(facts) = self.last_known(token, allow_stale_us)
             && self.reach.is_lost(self.clock.monotonic_us())
         {
             return Ok(facts);
         }
-        match self.resolve(token, bound).await {
+        match self.resolve(token, consistency).await {
             Err(NoFacts::Unavailable(error @ IndexError::Unavailable(_))) => {
                 self.reach.failed(self.clock.monotonic_us());
                 let known = self.last_known(token, allow_stale_us);
@@ -47,6 +46,8 @@ impl FactSource {
 
     /// What a JWT says is signed; an opaque token is nothing but its record, and so nothing without the index.
     fn last_known(&self, token: &str, allow_stale_us: u64) -> Option<Facts> {
+        // Before it is known how old it is: never younger than it says.
+        let checked_at_us = self.clock.now_us();
         let tracking = self.tracking.as_deref()?;
         let entry = self.cache.as_ref()?.last(&TokenDigest::of(token))?;
         if entry.token.format != TokenFormat::Jwt {
@@ -61,7 +62,7 @@ impl FactSource {
             application.as_deref().copied()
         };
         (age_us <= allow_stale_us).then(|| Facts {
-            freshness: Freshness::of_cache(self.clock.now_us(), entry.token.revision, age_us),
+            freshness: Freshness::of_cache(checked_at_us, entry.token.revision, age_us),
             token: entry.token.clone(),
             application,
         })

@@ -1,10 +1,12 @@
 //! What a validator keeps, for how long, and what it never keeps.
 
 use futures::future::join_all;
-use tokenbind_index::{BindingIndex as _, DocumentKind, DocumentStore as _, Selection};
+use tokenbind_index::{BindingIndex as _, DocumentKind, DocumentStore as _, Locator, OpaqueToken, Selection};
 use tokenbind_proto::v1::{self, FreshnessSource, Reason};
+use tokenbind_runtime::credentials::Credentials;
 
 use super::fixture::{Fixture, LIFETIME_SECONDS, SHOP, Spec, application, resource};
+use crate::caller::{CallerError, Callers};
 use crate::facts::CacheLimits;
 use crate::{Consistency, Resource, Verdict};
 
@@ -141,7 +143,74 @@ async fn questions_about_one_token_are_one_read() {
     let reads = fixture.store.reads();
     let verdicts = join_all((0..64).map(|_| fixture.verdict(&token))).await;
     assert!(verdicts.iter().all(|verdict| verdict.reason == Reason::Valid));
-    assert_eq!(fixture.store.reads(), reads + 1);
+    // One look at whether it was issued at all, and the read that is kept.
+    assert_eq!(fixture.store.reads(), reads + 2);
+}
+
+/// V11. While the application is being read, the token ends, and time passes.
+#[tokio::test]
+async fn an_answer_that_took_long_is_of_when_it_began() {
+    let fixture = fixture().await;
+    let token = known(&fixture).await;
+    fixture.put_application(application()).await;
+    let revoked = async {
+        let home = Spec::default().subject.home();
+        let revoked = fixture.store.revoke_subject(home, Selection::default()).await;
+        fixture.clock.advance(std::time::Duration::from_millis(100));
+        revoked.unwrap().revision
+    };
+    let (verdict, revision) = tokio::join!(fixture.verdict(&token), revoked);
+    assert_eq!(verdict.reason, Reason::Valid, "it was asked for before the end");
+    let freshness = verdict.freshness;
+    assert!(
+        freshness.checked_at_us - freshness.max_staleness_us <= revision,
+        "{freshness:?}, revoked at {revision}"
+    );
+}
+
+/// Anybody can make up an opaque token. The index is not asked to remember what it told of one, and not asked about many at
+/// a time.
+#[tokio::test]
+async fn made_up_tokens_load_the_index_little() {
+    let fixture = fixture().await;
+    let known = known(&fixture).await;
+    let tracked = fixture.store.tracked();
+    let made_up: Vec<_> = (0..1_000_u16).map(made_up).collect();
+    for consistency in [Consistency::MinimizeLatency, Consistency::FullyConsistent] {
+        let verdicts = join_all(made_up.iter().map(|token| asked(&fixture, token, consistency)));
+        let refused = |verdict: Verdict| verdict.reason == Reason::TokenNotLive;
+        assert!(verdicts.await.into_iter().all(refused));
+    }
+    assert_eq!(fixture.store.tracked(), tracked);
+    let most = fixture.store.most_plain();
+    assert!((1..=128).contains(&most), "{most} at a time");
+    assert_eq!(fixture.reason(&known).await, Reason::Valid);
+}
+
+fn made_up(number: u16) -> String {
+    let mut locator = [1; Locator::BYTES];
+    locator[..2].copy_from_slice(&number.to_le_bytes().map(|byte| byte & 0x5f));
+    locator[2..4].copy_from_slice(&number.to_be_bytes().map(|byte| byte >> 5));
+    let locator = Locator::from_bytes(&locator).unwrap();
+    let secret = [2; 32];
+    OpaqueToken { locator, secret }.encode()
+}
+
+/// Anybody can make up a caller's name, too.
+#[tokio::test]
+async fn made_up_callers_are_not_remembered() {
+    let fixture = fixture().await;
+    let callers = Callers::new(&fixture.inputs, None);
+    let tracked = fixture.store.tracked();
+    for number in 0..100 {
+        let credentials = Credentials::Basic {
+            id: format!("stranger-{number}"),
+            secret: "secret".into(),
+        };
+        let error = callers.authenticate(Some(&credentials)).await.unwrap_err();
+        assert!(matches!(error, CallerError::InvalidClient));
+    }
+    assert_eq!(fixture.store.tracked(), tracked);
 }
 
 #[tokio::test]

@@ -24,6 +24,11 @@ pub(super) struct SwitchedStore {
     pub(super) reads: AtomicUsize,
     /// Reads of lists of documents alone.
     pub(super) lists: AtomicUsize,
+    /// Reads of which changes are told alone.
+    tracked: AtomicUsize,
+    /// Reads of tokens at this moment of which no changes are told, and the most that there were.
+    plain_now: AtomicUsize,
+    plain_most: AtomicUsize,
 }
 
 impl SwitchedStore {
@@ -36,6 +41,9 @@ impl SwitchedStore {
             silenced: Notify::new(),
             reads: AtomicUsize::new(0),
             lists: AtomicUsize::new(0),
+            tracked: AtomicUsize::new(0),
+            plain_now: AtomicUsize::new(0),
+            plain_most: AtomicUsize::new(0),
         }
     }
 
@@ -55,6 +63,16 @@ impl SwitchedStore {
 
     pub(super) fn lists(&self) -> usize {
         self.lists.load(Ordering::SeqCst)
+    }
+
+    /// Reads of which changes are told.
+    pub(super) fn tracked(&self) -> usize {
+        self.tracked.load(Ordering::SeqCst)
+    }
+
+    /// The most reads of tokens at a time of which no changes are told.
+    pub(super) fn most_plain(&self) -> usize {
+        self.plain_most.load(Ordering::SeqCst)
     }
 
     fn inner(&self) -> Result<&MemoryIndex, IndexError> {
@@ -77,7 +95,12 @@ impl BindingIndex for SwitchedStore {
     }
 
     async fn read(&self, locator: &Locator) -> Result<Option<TokenRecord>, IndexError> {
-        self.read_inner()?.read(locator).await
+        let now = self.plain_now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.plain_most.fetch_max(now, Ordering::SeqCst);
+        let read = self.read_inner()?.read(locator).await;
+        tokio::task::yield_now().await;
+        self.plain_now.fetch_sub(1, Ordering::SeqCst);
+        read
     }
 
     async fn revoke_token(&self, home: Home, slot: Slot, record: &TokenRecord) -> Result<Revoked, IndexError> {
@@ -145,6 +168,7 @@ impl DocumentStore for SwitchedStore {
 #[async_trait]
 impl TrackedIndex for SwitchedStore {
     async fn read_tracked(&self, locator: &Locator) -> Result<Stamped<Option<TokenRecord>>, IndexError> {
+        self.tracked.fetch_add(1, Ordering::SeqCst);
         let read = self.read_inner()?.read_tracked(locator).await;
         // As a real answer would be waited for: others run meanwhile.
         tokio::task::yield_now().await;
@@ -152,7 +176,10 @@ impl TrackedIndex for SwitchedStore {
     }
 
     async fn document_tracked(&self, kind: DocumentKind, id: &str) -> Result<Stamped<Option<Document>>, IndexError> {
-        self.read_inner()?.document_tracked(kind, id).await
+        self.tracked.fetch_add(1, Ordering::SeqCst);
+        let read = self.read_inner()?.document_tracked(kind, id).await;
+        tokio::task::yield_now().await;
+        read
     }
 
     fn is_current(&self, stamp: &Stamp) -> bool {
