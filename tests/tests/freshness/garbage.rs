@@ -1,6 +1,7 @@
 //! A mass of tokens that nobody issued: they cost neither Redis nor the validator what grows with their number.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -161,8 +162,10 @@ async fn garbage_is_refused_at_little_cost() {
     assert!(after.gets - before.gets <= opaque.len() as u64 + MORE_KEYS);
 
     let again = vec![made.opaque(); MASS];
+    let begun = Instant::now();
     let (before, after) = send(&rig, "times the same", &again, &[Reason::TokenNotLive]).await;
-    assert!(after.gets - before.gets <= MORE_KEYS);
+    // It is remembered for a second, and what is not is read once for all who ask.
+    assert!(after.gets - before.gets <= begun.elapsed().as_secs() + 2);
 
     strangers(&rig).await;
 

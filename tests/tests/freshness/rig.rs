@@ -18,7 +18,7 @@ pub(crate) const LEASE: Duration = Duration::from_millis(500);
 /// The same as an argument.
 const LEASE_MS: &str = "500";
 /// How long the tokens of [`Rig::short_lived`] live.
-pub(crate) const SHORT_LIFE: Duration = Duration::from_secs(1);
+pub(crate) const SHORT_LIFE: Duration = Duration::from_secs(2);
 
 /// A validator, and what is between it and Redis.
 pub(crate) struct Validator {

@@ -136,12 +136,14 @@ impl FactCache {
                 }
                 self.live.remove_if(digest, |kept| Arc::ptr_eq(kept, &entry));
             }
-            if let Some(refused) = self.refused.get(digest)
-                && self.clock.monotonic_us() < refused.until_us
-            {
-                return Found::Refused(refused.reason);
+            if let Some(reason) = self.refusal(digest) {
+                return Found::Refused(reason);
             }
             if let Err(guard) = self.live.get_value_or_guard_async(digest).await {
+                // Whoever had the vacancy before may have found out that the token is dead: its place stays empty then.
+                if let Some(reason) = self.refusal(digest) {
+                    return Found::Refused(reason);
+                }
                 return Found::Missing(Vacancy {
                     cache: self,
                     digest: *digest,
@@ -149,6 +151,12 @@ impl FactCache {
                 });
             }
         }
+    }
+
+    /// Why the token was refused a moment ago.
+    fn refusal(&self, digest: &TokenDigest) -> Option<Reason> {
+        let refused = self.refused.get(digest)?;
+        (self.clock.monotonic_us() < refused.until_us).then_some(refused.reason)
     }
 }
 

@@ -147,6 +147,20 @@ async fn questions_about_one_token_are_one_read() {
     assert_eq!(fixture.store.reads(), reads + 2);
 }
 
+#[tokio::test]
+async fn questions_about_one_dead_token_are_one_read() {
+    let fixture = fixture().await;
+    let (dead, made_up) = (known(&fixture).await, made_up(1));
+    let home = Spec::default().subject.home();
+    fixture.store.revoke_subject(home, Selection::default()).await.unwrap();
+    for token in [&dead, &made_up] {
+        let reads = fixture.store.reads();
+        let verdicts = join_all((0..64).map(|_| fixture.verdict(token))).await;
+        assert!(verdicts.iter().all(|verdict| verdict.reason == Reason::TokenNotLive));
+        assert_eq!(fixture.store.reads(), reads + 1);
+    }
+}
+
 /// V11. While the application is being read, the token ends, and time passes.
 #[tokio::test]
 async fn an_answer_that_took_long_is_of_when_it_began() {
