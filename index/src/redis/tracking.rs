@@ -189,10 +189,13 @@ impl Shared {
 /// Keeps a session up for as long as it is not aborted.
 async fn supervise(shared: Arc<Shared>, client: redis::Client, options: RedisOptions) {
     let mut pause = FIRST_PAUSE;
+    // The same trouble is told once, however often it is tried again.
+    let mut trouble = String::new();
     for number in 1.. {
         match open(&shared, &client, &options, number).await {
             Ok(session) => {
                 pause = FIRST_PAUSE;
+                trouble.clear();
                 tracing::info!("changes of the index are being told");
                 let error = tokio::select! {
                     error = keep(&shared, &session) => error,
@@ -200,7 +203,13 @@ async fn supervise(shared: Arc<Shared>, client: redis::Client, options: RedisOpt
                 };
                 tracing::warn!(%error, "changes of the index are no longer told");
             }
-            Err(error) => tracing::warn!(error = %index_error(&error), "changes of the index cannot be told"),
+            Err(error) => {
+                let error = index_error(&error).to_string();
+                if error != trouble {
+                    tracing::warn!(error, "changes of the index cannot be told");
+                    trouble = error;
+                }
+            }
         }
         shared.end(number);
         shared.session.store(None);
