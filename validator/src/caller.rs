@@ -182,15 +182,9 @@ impl Callers {
     ) -> Result<Arc<Resource>, CallerError> {
         let id = match caller {
             Caller::Resource(own, _) if !named.is_empty() && named != own.id() => return Err(CallerError::ForAnother),
-            Caller::Resource(own, Bound::Now) => return Ok(Arc::clone(own)),
             // It was just looked up as fresh as this needs it.
-            Caller::Resource(own, Bound::Kept(_)) if consistency == Consistency::MinimizeLatency => {
-                return Ok(Arc::clone(own));
-            }
-            Caller::Resource(own, Bound::Kept(_)) if self.bound(consistency) != Bound::Now => {
-                return Ok(Arc::clone(own));
-            }
-            Caller::Resource(own, Bound::Kept(_)) => own.id(),
+            Caller::Resource(own, known) if known.satisfies(consistency) => return Ok(Arc::clone(own)),
+            Caller::Resource(own, _) => own.id(),
             Caller::Unauthenticated(default) if named.is_empty() => default,
             Caller::Unauthenticated(_) => named,
         };

@@ -23,13 +23,19 @@ pub enum Bound {
 impl Bound {
     /// How old the answer to a question may be: what is kept is used only while the index is heard.
     pub fn of(consistency: Consistency, tracking: Option<&dyn TrackedIndex>) -> Self {
-        match (consistency, tracking.and_then(TrackedIndex::confirmed)) {
-            (Consistency::MinimizeLatency, Some(confirmed)) => Self::Kept(confirmed),
+        let confirmed = tracking.and_then(TrackedIndex::confirmed).map(Self::Kept);
+        confirmed
+            .filter(|kept| kept.satisfies(consistency))
+            .unwrap_or(Self::Now)
+    }
+
+    /// Whether an answer that was this fresh is fresh enough for a question.
+    pub(crate) fn satisfies(self, consistency: Consistency) -> bool {
+        match (self, consistency) {
+            (Self::Now, _) | (Self::Kept(_), Consistency::MinimizeLatency) => true,
             // Another write may have the same microsecond and come after the heartbeat.
-            (Consistency::AtLeastAsFresh(revision), Some(confirmed)) if confirmed.revision > revision => {
-                Self::Kept(confirmed)
-            }
-            _ => Self::Now,
+            (Self::Kept(known), Consistency::AtLeastAsFresh(revision)) => known.revision > revision,
+            (Self::Kept(_), Consistency::FullyConsistent) => false,
         }
     }
 }

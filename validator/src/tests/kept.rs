@@ -5,7 +5,8 @@ use tokenbind_index::{BindingIndex as _, DocumentKind, DocumentStore as _, Locat
 use tokenbind_proto::v1::{self, FreshnessSource, Reason};
 use tokenbind_runtime::credentials::Credentials;
 
-use super::fixture::{Fixture, LIFETIME_SECONDS, SHOP, Spec, application, resource};
+use super::fixture::{Fixture, LIFETIME_SECONDS, RESOURCE, SHOP, Spec, application, resource};
+use super::grpc::{SECRET, secret};
 use crate::caller::{CallerError, Callers};
 use crate::facts::CacheLimits;
 use crate::{Consistency, Resource, Verdict};
@@ -265,4 +266,29 @@ async fn no_more_is_kept_than_may_be() {
         kept += usize::from(fixture.verdict(token).await.freshness.source == FreshnessSource::Cache);
     }
     assert!(kept <= 10, "{kept} are kept");
+}
+
+/// A caller that was identified before a change of its resource asks for an answer that knows the change.
+#[tokio::test]
+async fn a_resource_is_as_fresh_as_the_answer_has_to_be() {
+    let fixture = fixture().await;
+    fixture.put_resource(resource(), vec![secret(SECRET, 0)]).await;
+    let callers = Callers::new(&fixture.inputs, None);
+    let credentials = Credentials::Basic {
+        id: RESOURCE.to_owned(),
+        secret: SECRET.into(),
+    };
+    let caller = callers.identify(Some(&credentials)).await.unwrap();
+    fixture.pass(1);
+    let changed = v1::Resource {
+        accepted_client_ids: vec![],
+        ..resource()
+    };
+    fixture.put_resource(changed, vec![secret(SECRET, 0)]).await;
+    let revision = fixture.clock_us();
+    fixture.pass(1);
+    for consistency in [Consistency::AtLeastAsFresh(revision), Consistency::FullyConsistent] {
+        let resource = callers.resource(&caller, "", consistency).await.unwrap();
+        assert!(!resource.accepts_client(SHOP), "{consistency:?}");
+    }
 }
