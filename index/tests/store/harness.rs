@@ -89,3 +89,20 @@ fn age(server: &RedisServer, by: Duration) {
     let done: Result<i64, _> = redis::Script::new(AGE).arg(by).invoke(&mut server.connection());
     done.expect("let time pass");
 }
+
+/// Runs each promise on each store, as tests of their own.
+macro_rules! on_every_store {
+    ($($promise:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test] async fn $promise() { super::$promise(crate::harness::Harness::memory()).await; })+
+        }
+        mod redis {
+            $(#[tokio::test] async fn $promise() { super::$promise(crate::harness::Harness::redis().await).await; })+
+        }
+        mod valkey {
+            $(#[tokio::test] async fn $promise() { super::$promise(crate::harness::Harness::valkey().await).await; })+
+        }
+    };
+}
+
+pub(crate) use on_every_store;

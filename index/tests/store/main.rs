@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test stops where it fails")]
 
 mod contract;
+mod documents;
 mod faults;
 mod full;
 mod harness;
