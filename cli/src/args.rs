@@ -1,8 +1,9 @@
 //! The command line as a whole. What a command takes is said beside the command.
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use tokenbind_runtime::config::{TelemetryConfig, Violations};
+use tokenbind_runtime::config::{TelemetryArgs, TelemetryConfig, Violations};
 
+use crate::bench::BenchArgs;
 use crate::client::ClientArgs;
 use crate::commands;
 use crate::dev::DevArgs;
@@ -45,6 +46,13 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Starts the development stack: issuer and validator in one process, with sample data
     Dev(DevArgs),
+
+    /// Measures the services: throughput, latency, memory, and the time from a revocation to the denials
+    Bench(Box<BenchArgs>),
+
+    /// What `bench` starts
+    #[command(hide = true)]
+    BenchWorker,
 
     #[command(flatten)]
     Client(Box<ClientCommand>),
@@ -130,6 +138,9 @@ impl Command {
     pub(crate) fn telemetry(&self) -> Result<TelemetryConfig, CliError> {
         let arguments = match self {
             Self::Dev(arguments) => arguments.telemetry.clone(),
+            Self::Bench(_) => quiet("warn"),
+            // As a service has it by default: what it logs is a part of what it costs.
+            Self::BenchWorker => quiet("info"),
             Self::Client(command) => command.client().telemetry(),
         };
         let mut violations = Violations::new();
@@ -137,6 +148,15 @@ impl Command {
         violations
             .finish(config)
             .map_err(|violations| CliError::usage(violations.to_string()))
+    }
+}
+
+fn quiet(log: &str) -> TelemetryArgs {
+    TelemetryArgs {
+        log_format: "human".to_owned(),
+        log: log.to_owned(),
+        otlp_endpoint: None,
+        metrics_listen: None,
     }
 }
 

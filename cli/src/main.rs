@@ -1,6 +1,7 @@
 //! `tokenbind`: the development stack, and a client of the issuer and the validator.
 
 mod args;
+mod bench;
 mod client;
 mod commands;
 mod dev;
@@ -35,6 +36,8 @@ async fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
     let done = match cli.command {
         // Its calls come from others, with traces of their own.
         Command::Dev(arguments) => Box::pin(dev::run(arguments, &config, &telemetry, output)).await,
+        Command::Bench(arguments) => Box::pin(bench::run(*arguments, output)).await,
+        Command::BenchWorker => bench::run_worker().await,
         Command::Client(command) => {
             let span = tracing::info_span!("tokenbind", command = command.name());
             dispatch(*command, output).instrument(span).await
