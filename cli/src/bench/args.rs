@@ -206,7 +206,8 @@ pub(super) struct TargetArgs {
     )]
     pub(super) validator: Vec<SocketAddr>,
 
-    /// The application at that issuer: it needs client_credentials, the binding client_request and the resource as audience
+    /// The application at that issuer: it needs the grant `client_credentials`, the binding
+    /// `client_request` and the resource as audience
     #[arg(long, global = true, value_name = "CLIENT_ID", requires = "issuer")]
     pub(super) client_id: Option<String>,
 

@@ -91,7 +91,7 @@ pub(super) fn catalog() -> Result<Catalog, CliError> {
         resource_id: RESOURCE.to_owned(),
         accepted_client_ids: formats
             .iter()
-            .flat_map(|format| (0..2).map(|number| client_id(*format, number)))
+            .flat_map(|format| (0..APPLICATIONS).map(|number| client_id(*format, number)))
             .collect(),
         accepted_scopes: vec![SCOPE.to_owned()],
         ..Resource::default()

@@ -149,10 +149,8 @@ impl Bench {
         let allowed = self.validators.iter().map(|(peer, method)| {
             let asked = asked.clone();
             async move {
-                match first_field_is_one(&peer.call(method, asked).await?) {
-                    true => Ok(()),
-                    false => Err(CallError::Wrong),
-                }
+                let answer = peer.call(method, asked).await?;
+                first_field_is_one(&answer).then_some(()).ok_or(CallError::Wrong)
             }
         });
         try_join_all(allowed).await?;
