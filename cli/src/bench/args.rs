@@ -48,7 +48,7 @@ pub(super) enum WorkloadArgs {
     /// From a revocation to the first denial at each validator
     RevokeDeny(RevokeDenyArgs),
     /// Bytes in Redis for each live token, and in the validator for each that it keeps
-    Memory(TokensArgs),
+    Memory(MemoryArgs),
     /// The bare tonic service alone
     Baseline(TokensArgs),
 }
@@ -71,6 +71,17 @@ pub(super) struct SlotsArgs {
     /// How many live tokens
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(super) tokens: u64,
+}
+
+/// How many tokens.
+#[derive(Clone, Debug, Args)]
+pub(super) struct MemoryArgs {
+    #[command(flatten)]
+    pub(super) tokens: TokensArgs,
+
+    /// Of how many of them the validator is asked [default: all]
+    #[arg(long, value_name = "COUNT")]
+    pub(super) kept: Option<u64>,
 }
 
 /// One token a call.

@@ -77,7 +77,11 @@ impl Outcome {
 type Record = Arc<Mutex<Outcome>>;
 
 /// Sends the load and waits for its end.
-pub(super) fn run(load: Load) -> Result<Sample, CliError> {
+pub(super) fn run(mut load: Load) -> Result<Sample, CliError> {
+    if load.rate.is_none() {
+        // A connection without a call in flight would be one more caller.
+        load.connections = load.connections.min(load.concurrency).max(1);
+    }
     let method = Method::new(load.address, load.workload.path, load.workload.authorization.as_deref());
     let method = method.map_err(failed)?;
     let from = Instant::now() + load.warmup;

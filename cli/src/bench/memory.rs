@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::args::{BenchArgs, ConsistencyArg, TokensArgs};
+use super::args::{BenchArgs, ConsistencyArg, MemoryArgs};
 use super::machine::resident_bytes;
 use super::measure::Comparison;
 use super::stack::Stack;
@@ -16,26 +16,31 @@ pub(super) struct Memory {
     /// `used_memory` with all tokens less that without any, with every key that belongs to them.
     redis_bytes: u64,
     redis_bytes_per_token: f64,
-    /// Resident memory with all tokens kept less that without any.
+    /// How many tokens the validator keeps.
+    kept: u64,
+    /// Its resident memory with them less that with none.
     validator_bytes: u64,
     validator_bytes_per_token: f64,
 }
 
 /// Fills Redis, then the validator.
-pub(super) async fn run(arguments: &BenchArgs, settings: &TokensArgs) -> Result<Memory, CliError> {
-    let mut stack = Stack::new(&arguments.target, &arguments.machine, settings.format).await?;
+pub(super) async fn run(arguments: &BenchArgs, settings: &MemoryArgs) -> Result<Memory, CliError> {
+    let mut stack = Stack::new(&arguments.target, &arguments.machine, settings.tokens.format).await?;
     let redis = |stack: &Stack| {
         let redis = stack.redis();
         let redis = redis.ok_or_else(|| CliError::usage("the memory of a given issuer's Redis is not known"))?;
         redis.used_memory()
     };
     // One token first, so that what is made once is there already.
-    stack.fill(settings.format, 1).await?;
+    stack.fill(settings.tokens.format, 1).await?;
     let before = redis(&stack)?;
-    let filled = stack.fill(settings.format, settings.tokens).await?;
+    let filled = stack.fill(settings.tokens.format, settings.tokens.tokens).await?;
     let redis_bytes = redis(&stack)?.saturating_sub(before);
 
-    let ours = stack.validator(0, settings.tokens)?;
+    let kept = usize::try_from(settings.kept.unwrap_or(settings.tokens.tokens)).map_err(failed)?;
+    let kept = filled.get(..kept.min(filled.len())).unwrap_or_default();
+    let kept_count = u64::try_from(kept.len()).map_err(failed)?;
+    let ours = stack.validator(0, kept_count)?;
     let process = ours
         .process
         .ok_or_else(|| failed("the validator is no process of ours"))?;
@@ -47,21 +52,22 @@ pub(super) async fn run(arguments: &BenchArgs, settings: &TokensArgs) -> Result<
     };
     let resident = || resident_bytes(process).ok_or_else(|| failed("the system does not tell a process's memory"));
     // So that connections and buffers are there already.
-    let few = filled.get(..filled.len().min(1_000)).unwrap_or_default();
+    let few = kept.get(..kept.len().min(1_000)).unwrap_or_default();
     let touch = |tokens| {
         let workload = workload::validate(tokens, ConsistencyArg::Minimize, false, &stack.credentials);
         tokio::task::block_in_place(|| comparison.touch(&arguments.load, &arguments.machine, &workload))
     };
     touch(few)?;
     let before = resident()?;
-    touch(&filled)?;
+    touch(kept)?;
     let validator_bytes = resident()?.saturating_sub(before);
     Ok(Memory {
-        tokens: settings.tokens,
+        tokens: settings.tokens.tokens,
+        kept: kept_count,
         redis_bytes,
-        redis_bytes_per_token: per_token(redis_bytes, settings.tokens),
+        redis_bytes_per_token: per_token(redis_bytes, settings.tokens.tokens),
         validator_bytes,
-        validator_bytes_per_token: per_token(validator_bytes, settings.tokens),
+        validator_bytes_per_token: per_token(validator_bytes, kept_count),
     })
 }
 

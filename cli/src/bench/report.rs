@@ -88,8 +88,8 @@ fn settings(workload: &WorkloadArgs) -> String {
         ),
         WorkloadArgs::Introspect(of)
         | WorkloadArgs::Issue(of)
-        | WorkloadArgs::Memory(of)
         | WorkloadArgs::Baseline(of) => format!("{:?}, {} tokens", of.format, of.tokens),
+        WorkloadArgs::Memory(of) => format!("{:?}, {} tokens", of.tokens.format, of.tokens.tokens),
         WorkloadArgs::Reuse(of) => format!("opaque, {} tokens", of.tokens),
         WorkloadArgs::RevokeDeny(of) => format!(
             "{:?}, {} validators, {} revocations",
