@@ -2,6 +2,8 @@
 //!
 //! One at a time, what counts is the way there and back; with 64 in flight, what Redis does.
 
+#![expect(missing_docs, reason = "the macros of criterion make functions without")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! What is done with the text of every token.
 
+#![expect(missing_docs, reason = "the macros of criterion make functions without")]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};

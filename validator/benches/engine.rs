@@ -2,6 +2,8 @@
 //!
 //! The store is in memory, so what a read costs here is everything but Redis.
 
+#![expect(missing_docs, reason = "the macros of criterion make functions without")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -86,9 +86,9 @@ fn settings(workload: &WorkloadArgs) -> String {
             "{:?}, {} tokens, {} a call",
             of.tokens.format, of.tokens.tokens, of.size
         ),
-        WorkloadArgs::Introspect(of)
-        | WorkloadArgs::Issue(of)
-        | WorkloadArgs::Baseline(of) => format!("{:?}, {} tokens", of.format, of.tokens),
+        WorkloadArgs::Introspect(of) | WorkloadArgs::Issue(of) | WorkloadArgs::Baseline(of) => {
+            format!("{:?}, {} tokens", of.format, of.tokens)
+        }
         WorkloadArgs::Memory(of) => format!("{:?}, {} tokens", of.tokens.format, of.tokens.tokens),
         WorkloadArgs::Reuse(of) => format!("opaque, {} tokens", of.tokens),
         WorkloadArgs::RevokeDeny(of) => format!(

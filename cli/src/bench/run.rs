@@ -1,14 +1,13 @@
 //! Runs a workload from the start of the services to the report.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::args::{BatchArgs, BenchArgs, ConsistencyArg, Format, SlotsArgs, TokensArgs, ValidateArgs, WorkloadArgs};
 use super::machine::Machine;
 use super::measure::{Comparison, bare_of, probe};
 use super::report::{Figures, Report};
 use super::stack::{Server, Stack};
-use super::workload::{self, Messages, Workload};
+use super::workload::{self, Workload};
 use super::{failed, memory, plots, revoke_deny};
 use crate::error::{CliError, Exit};
 use crate::output::Output;
@@ -142,7 +141,7 @@ async fn run_introspect(arguments: &BenchArgs, tokens: &TokensArgs) -> Result<Fi
 async fn run_issue(arguments: &BenchArgs, tokens: &TokensArgs) -> Result<Figures, CliError> {
     let mut stack = prepare(arguments, tokens.format).await?;
     let ours = stack.issuer()?;
-    let workload = workload::issue(tokens.tokens, &stack.credentials);
+    let workload = workload::issue(tokens.format, tokens.tokens, &stack.credentials);
     let comparison = compare(arguments, &mut stack, "issue", ours, &workload).await?;
     measured_with_redis(arguments, &stack, &comparison, &workload)
 }
@@ -151,12 +150,7 @@ async fn run_reuse(arguments: &BenchArgs, slots: &SlotsArgs) -> Result<Figures, 
     let mut stack = prepare(arguments, Format::Opaque).await?;
     let ours = stack.issuer()?;
     super::fill::from_issuer(ours.address, 0..slots.tokens, &stack.credentials).await?;
-    let made = workload::issue(slots.tokens, &stack.credentials);
-    let messages: Vec<_> = (0..slots.tokens).filter_map(|slot| made.messages.get(slot)).collect();
-    let workload = Workload {
-        messages: Messages::Cycled(Arc::from(messages)),
-        ..made
-    };
+    let workload = workload::reuse(slots.tokens, &stack.credentials);
     let comparison = compare(arguments, &mut stack, "reuse", ours, &workload).await?;
     measured_with_redis(arguments, &stack, &comparison, &workload)
 }

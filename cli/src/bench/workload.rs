@@ -1,6 +1,7 @@
 //! What is sent, and how an answer is told from an error at little cost.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokenbind_proto::v1::consistency::Requirement;
@@ -12,7 +13,7 @@ use tokenbind_proto::v1::{
 
 use secrecy::ExposeSecret as _;
 
-use super::args::ConsistencyArg;
+use super::args::{ConsistencyArg, Format};
 use super::credentials::{Credentials, binding_id};
 use super::fill::Filled;
 use super::peer::framed;
@@ -173,14 +174,32 @@ pub(super) fn issue_request(slot: u64, credentials: &Credentials) -> IssueTokenR
     }
 }
 
-/// A token a call, of `slots` in turn.
-pub(super) fn issue(slots: u64, credentials: &Credentials) -> Workload {
+/// A token a call: a JWT of `slots` in turn, each of which supersedes the last; an opaque token of a slot that is still empty,
+/// because a live one would be answered again.
+pub(super) fn issue(format: Format, slots: u64, credentials: &Credentials) -> Workload {
     let credentials = credentials.clone();
+    let next = AtomicU64::new(0);
+    let slot = move |call: u64| match format {
+        Format::Jwt => call % slots,
+        Format::Opaque => next.fetch_add(1, Ordering::Relaxed),
+    };
+    issue_of(Messages::Made(Arc::new(move |call| {
+        framed(&issue_request(slot(call), &credentials))
+    })))
+}
+
+/// The live token of each of `slots` again.
+pub(super) fn reuse(slots: u64, credentials: &Credentials) -> Workload {
+    let messages = (0..slots).map(|slot| framed(&issue_request(slot, credentials)));
+    issue_of(Messages::Cycled(messages.collect()))
+}
+
+fn issue_of(messages: Messages) -> Workload {
     Workload {
         path: ISSUE,
         authorization: None,
         tokens_per_call: 1,
-        messages: Messages::Made(Arc::new(move |call| framed(&issue_request(call % slots, &credentials)))),
+        messages,
         good: first_field_is_there,
     }
 }
