@@ -2,7 +2,12 @@
 //!
 //! The store is in memory, so what a read costs here is everything but Redis.
 
-#![expect(missing_docs, reason = "the macros of criterion make functions without")]
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the macros of criterion make functions without documentation; a benchmark that fails may panic"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -19,8 +24,8 @@ use prost::Message as _;
 use serde_json::json;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingIndex as _, Clock, DocumentKind, DocumentStore as _, Expect, Issue, IssuePolicy, Locator, Namespace, Nonce,
-    OpaqueToken, SlotDefinition, Subject, SystemClock, TokenDigest,
+    BindingIndex as _, Clock, DocumentKind, DocumentStore as _, Expect, Generation, Issue, IssuePolicy, Locator,
+    Namespace, Nonce, OpaqueToken, Put, SlotDefinition, Subject, SystemClock, TokenDigest,
 };
 use tokenbind_proto::index::v1::{ApplicationRecord, SigningKeyRecord, TokenRecord};
 use tokenbind_proto::v1::{self, BindingType, TokenFormat};
@@ -44,6 +49,8 @@ struct Bench {
 /// Signs JWTs as an issuer would.
 struct Signer {
     key: EncodingKey,
+    /// Of the application.
+    generation: Generation,
     header: String,
 }
 
@@ -114,7 +121,10 @@ async fn declare(store: &MemoryIndex, clock: &dyn Clock) -> Signer {
         secrets: vec![],
     };
     let put = async |kind, id: &str, body| store.put_document(kind, id, body, Expect::Any).await.unwrap();
-    put(DocumentKind::Application, CLIENT, application.encode_to_vec()).await;
+    let declared = put(DocumentKind::Application, CLIENT, application.encode_to_vec()).await;
+    let Put::Stored { generation, .. } = declared else {
+        panic!("the application is not stored")
+    };
     let der = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).unwrap();
     let key = EncodingKey::from_ed_der(der.as_ref());
     let mut jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();
@@ -128,6 +138,7 @@ async fn declare(store: &MemoryIndex, clock: &dyn Clock) -> Signer {
     let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "key-1" });
     Signer {
         key,
+        generation,
         header: URL_SAFE_NO_PAD.encode(header.to_string()),
     }
 }
@@ -159,7 +170,7 @@ async fn issue(store: &MemoryIndex, clock: &dyn Clock, signer: &Signer, format: 
         _ => signer.jwt(&subject, &locator, clock.now_seconds()),
     };
     let record = TokenRecord {
-        generation: 1,
+        generation: signer.generation,
         digest: TokenDigest::of(&token).0.to_vec(),
         lifetime_ms: u32::try_from(LIFETIME_SECONDS * 1_000).unwrap(),
         format: format.into(),
