@@ -193,7 +193,7 @@ pub(super) struct LoadArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Target")]
 pub(super) struct TargetArgs {
-    /// Redis to use, redis://[user[:password]@]host[:port] [default: a private redis-server]
+    /// Redis to use, `redis://[user[:password]@]host[:port]` [default: a private redis-server]
     #[arg(
         long,
         global = true,
