@@ -1,25 +1,28 @@
 //! SHA-256 over fields that cannot run into each other.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::SHA256;
 
 /// Hashes a domain and fields, each with its length before it, so that no choice of delimiters inside a field can make two
-/// different inputs equal.
-pub(crate) struct FieldDigest(Context);
+/// different inputs equal. They are joined first: hashing them one by one costs several times as much.
+pub(crate) struct FieldDigest(Vec<u8>);
+
+/// Most inputs are shorter.
+const ROOM: usize = 256;
 
 impl FieldDigest {
     pub(crate) fn new(domain: &str) -> Self {
-        Self(Context::new(&SHA256)).field(domain.as_bytes())
+        Self(Vec::with_capacity(ROOM)).field(domain.as_bytes())
     }
 
     pub(crate) fn field(mut self, bytes: &[u8]) -> Self {
-        self.0.update(&(bytes.len() as u64).to_be_bytes());
-        self.0.update(bytes);
+        self.0.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(bytes);
         self
     }
 
     /// A list counts its items first, so that it cannot run into the field after it.
     pub(crate) fn list<'a>(mut self, items: impl ExactSizeIterator<Item = &'a str>) -> Self {
-        self.0.update(&(items.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(&(items.len() as u64).to_be_bytes());
         for item in items {
             self = self.field(item.as_bytes());
         }
@@ -27,7 +30,7 @@ impl FieldDigest {
     }
 
     pub(crate) fn finish(self) -> [u8; 32] {
-        sized(self.0.finish().as_ref())
+        sha256(&self.0)
     }
 
     /// The first `N` bytes of the digest.
