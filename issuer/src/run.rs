@@ -85,7 +85,7 @@ pub async fn prepare(
     }
     shutdown.spawn(keep_published(issuer.clone(), catalog, Arc::clone(&published)));
     let names = grpc::services(&issuer, server.max_message_bytes);
-    let readiness = watch(names.names(), &issuer.store, published, shutdown).await;
+    let readiness = watch(&names.names(), &issuer.store, published, shutdown).await;
     Ok(PreparedIssuer {
         issuer,
         readiness,

@@ -25,22 +25,42 @@ const PREFACE_BYTES: usize = 24;
 /// Without file descriptors, accepting fails again at once: wait instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts connections from `listener`, at most `limit` at a time; all of them fail once `cut` is cancelled.
-pub(crate) fn accept(
-    listener: TcpListener,
-    limit: usize,
-    cut: CancellationToken,
-) -> impl Stream<Item = io::Result<Connection>> + Send {
+/// A connection that was accepted and belongs to no runtime yet, so that any thread may take it.
+pub(crate) struct Accepted {
+    stream: std::net::TcpStream,
+    permit: OwnedSemaphorePermit,
+    counted_by: Option<Arc<()>>,
+}
+
+impl Accepted {
+    /// Holds on to this for as long as the connection is open.
+    pub(crate) fn counted_by(mut self, count: Arc<()>) -> Self {
+        self.counted_by = Some(count);
+        self
+    }
+}
+
+/// Accepts connections from `listener`, at most `limit` at a time.
+pub(crate) fn accept(listener: TcpListener, limit: usize) -> impl Stream<Item = Accepted> + Send {
     let permits = Arc::new(Semaphore::new(limit));
-    stream::unfold((listener, permits, cut), |(listener, permits, cut)| async move {
-        let connection = loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
-                        break Connection::new(stream, permit, &cut);
+    stream::unfold((listener, permits), |(listener, permits)| async move {
+        let accepted = loop {
+            let accepted = match listener.accept().await {
+                Ok((stream, peer)) => match Arc::clone(&permits).try_acquire_owned() {
+                    Ok(permit) => stream.into_std().map(|stream| Accepted {
+                        stream,
+                        permit,
+                        counted_by: None,
+                    }),
+                    Err(_) => {
+                        tracing::debug!(%peer, "connection refused: too many are open");
+                        continue;
                     }
-                    tracing::debug!(%peer, "connection refused: too many are open");
-                }
+                },
+                Err(error) => Err(error),
+            };
+            match accepted {
+                Ok(accepted) => break accepted,
                 Err(error) if concerns_one_peer(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted");
@@ -48,7 +68,7 @@ pub(crate) fn accept(
                 }
             }
         };
-        Some((Ok(connection), (listener, permits, cut)))
+        Some((accepted, (listener, permits)))
     })
 }
 
@@ -67,6 +87,7 @@ pub(crate) struct Connection {
     /// Until the preface was read.
     awaited: Option<Preface>,
     _permit: OwnedSemaphorePermit,
+    _counted_by: Option<Arc<()>>,
 }
 
 struct Preface {
@@ -75,12 +96,19 @@ struct Preface {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, cut: &CancellationToken) -> Self {
+    /// A connection of the runtime that this is called on; it fails once `cut` is cancelled.
+    pub(crate) fn new(accepted: Accepted, cut: &CancellationToken) -> io::Result<Self> {
+        let Accepted {
+            stream,
+            permit,
+            counted_by,
+        } = accepted;
+        let stream = TcpStream::from_std(stream)?;
         // An answer is written whole; holding it back until the last one is acknowledged only costs time.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY cannot be set");
         }
-        Self {
+        Ok(Self {
             stream,
             // A child: its lock is not shared with the other connections.
             cut: Box::pin(cut.child_token().cancelled_owned()),
@@ -89,7 +117,8 @@ impl Connection {
                 timeout: Box::pin(time::sleep(PREFACE_TIMEOUT)),
             }),
             _permit: permit,
-        }
+            _counted_by: counted_by,
+        })
     }
 
     fn poll_cut(&mut self, context: &mut Context<'_>) -> io::Result<()> {
@@ -177,8 +206,9 @@ mod tests {
     async fn connect() -> (TcpStream, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut accepted = Box::pin(accept(listener, 1, CancellationToken::new()));
-        (client, accepted.next().await.unwrap().unwrap())
+        let mut accepted = Box::pin(accept(listener, 1));
+        let accepted = accepted.next().await.unwrap();
+        (client, Connection::new(accepted, &CancellationToken::new()).unwrap())
     }
 
     #[tokio::test(start_paused = true)]

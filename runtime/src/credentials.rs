@@ -32,15 +32,31 @@ pub enum CredentialsError {
     Malformed,
 }
 
+/// The bytes of `authorization`, before it is known what they say; `None` where there is none.
+///
+/// # Errors
+/// It came more than once.
+pub fn presented(metadata: &MetadataMap) -> Result<Option<&[u8]>, CredentialsError> {
+    let mut values = metadata.get_all("authorization").iter();
+    let value = values.next().map(tonic::metadata::AsciiMetadataValue::as_encoded_bytes);
+    match values.next() {
+        None => Ok(value),
+        Some(_) => Err(CredentialsError::Repeated),
+    }
+}
+
 impl Credentials {
     /// Reads `authorization`; `None` where there is none.
     pub fn from_metadata(metadata: &MetadataMap) -> Result<Option<Self>, CredentialsError> {
-        let mut values = metadata.get_all("authorization").iter();
-        let Some(value) = values.next() else { return Ok(None) };
-        if values.next().is_some() {
-            return Err(CredentialsError::Repeated);
-        }
-        let value = value.to_str().map_err(|_| CredentialsError::Malformed)?;
+        presented(metadata)?.map(Self::parse).transpose()
+    }
+
+    /// Reads the value of `authorization`.
+    ///
+    /// # Errors
+    /// It is not one that is understood.
+    pub fn parse(value: &[u8]) -> Result<Self, CredentialsError> {
+        let value = std::str::from_utf8(value).map_err(|_| CredentialsError::Malformed)?;
         // No scheme of ours has a comma in its value, so a comma is a second value that something joined.
         if value.contains(',') {
             return Err(CredentialsError::Repeated);
@@ -48,10 +64,10 @@ impl Credentials {
         let (scheme, rest) = value.split_once(' ').ok_or(CredentialsError::Malformed)?;
         let rest = rest.trim_start_matches(' ');
         if scheme.eq_ignore_ascii_case("basic") {
-            return basic(rest).map(Some).ok_or(CredentialsError::Malformed);
+            return basic(rest).ok_or(CredentialsError::Malformed);
         }
         if scheme.eq_ignore_ascii_case("bearer") && !rest.is_empty() && !rest.contains(' ') {
-            return Ok(Some(Self::Bearer(rest.into())));
+            return Ok(Self::Bearer(rest.into()));
         }
         Err(CredentialsError::Malformed)
     }

@@ -2,16 +2,17 @@
 
 use crate::{
     config::ServerConfig,
-    connection,
+    connection::{self, Connection},
     health::Readiness,
-    rpc::{Limits, Methods, Rpc},
+    rpc::{Handler, Limits, Methods, Rpc},
     shutdown::Shutdown,
+    workers,
 };
-use std::{convert::Infallible, io, time::Duration};
+use futures::{Stream, StreamExt};
+use std::{fmt, io, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
-use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
-use tower::Service;
+use tonic::{server::NamedService, transport::Server};
 
 /// How often a silent connection is asked whether it is still there, and how long it has to answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -41,14 +42,24 @@ pub enum ServeError {
     /// The transport failed, or refused its settings.
     #[error("cannot serve: {0}")]
     Transport(#[from] tonic::transport::Error),
+    /// A thread to serve on could not be started, or ended before its time.
+    #[error("cannot serve on a thread of its own: {0}")]
+    Worker(io::Error),
 }
 
 /// The gRPC services of a server and the descriptors that reflection shows for them.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Services {
-    routes: Routes,
-    names: Vec<&'static str>,
+    handlers: Vec<(&'static str, Arc<dyn Handler>)>,
     descriptor_sets: Vec<&'static [u8]>,
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services")
+            .field("names", &self.names())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Services {
@@ -69,18 +80,15 @@ impl Services {
     #[must_use]
     pub fn add_service<S>(mut self, service: S) -> Self
     where
-        S: Service<http::Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
-        S::Response: axum::response::IntoResponse,
-        S::Future: Send + 'static,
+        S: Handler + NamedService,
     {
-        self.names.push(S::NAME);
-        self.routes = self.routes.add_service(service);
+        self.handlers.push((S::NAME, Arc::new(service)));
         self
     }
 
     /// The names of the services added, as [`Readiness::watch`] wants them.
-    pub fn names(&self) -> &[&'static str] {
-        &self.names
+    pub fn names(&self) -> Vec<&'static str> {
+        self.handlers.iter().map(|(name, _)| *name).collect()
     }
 }
 
@@ -103,31 +111,79 @@ pub async fn serve(
     let address = listener.local_addr()?;
     let rpc = assemble(services, &config, &readiness)?;
     let server = transport(&config)?;
-    let cut = CancellationToken::new();
-    let incoming = Box::pin(connection::accept(listener, config.max_connections, cut.clone()));
-    tracing::info!(%address, tls = config.tls.is_some(), "serving");
+    let (drained, cut) = (CancellationToken::new(), CancellationToken::new());
+    let accepted = connection::accept(listener, config.max_connections);
+    let lane = Lane {
+        server,
+        rpc,
+        drained: drained.clone(),
+        cut: cut.clone(),
+    };
+    tracing::info!(%address, tls = config.tls.is_some(), workers = config.workers, "serving");
 
-    let drained = drain(&config, &readiness, &shutdown);
-    let mut serving = std::pin::pin!(server.serve_with_incoming_shutdown(rpc, incoming, drained));
-    tokio::select! {
-        outcome = &mut serving => outcome?,
-        () = exhausted(&config, &shutdown) => {
-            tracing::warn!("calls in flight are cut");
-            cut.cancel();
-            // A connection that does not even notice is dropped with the process.
-            let _ = time::timeout(CUT_TIMEOUT, serving).await;
+    let mut serving = std::pin::pin!(async {
+        if config.workers == 0 {
+            lane.serve(accepted.boxed()).await
+        } else {
+            workers::serve(config.workers, accepted.boxed(), drained.clone(), move |incoming| {
+                lane.clone().serve(incoming)
+            })
+            .await
+        }
+    });
+    let mut draining = std::pin::pin!(drain(&config, &readiness, &shutdown, &drained));
+    let mut is_drained = false;
+    loop {
+        tokio::select! {
+            outcome = &mut serving => {
+                outcome?;
+                break;
+            }
+            () = &mut draining, if !is_drained => is_drained = true,
+            () = exhausted(&config, &shutdown) => {
+                tracing::warn!("calls in flight are cut");
+                cut.cancel();
+                // A connection that does not even notice is dropped with the process.
+                let _ = time::timeout(CUT_TIMEOUT, serving).await;
+                break;
+            }
         }
     }
     tracing::info!(%address, "stopped serving");
     Ok(())
 }
 
+/// What each thread serves with.
+#[derive(Clone)]
+struct Lane {
+    server: Server,
+    rpc: Rpc,
+    drained: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Lane {
+    /// Serves these connections until the drain, and their calls to the end.
+    async fn serve(self, accepted: impl Stream<Item = connection::Accepted> + Unpin) -> Result<(), ServeError> {
+        let Self {
+            server,
+            rpc,
+            drained,
+            cut,
+        } = self;
+        let incoming = accepted.map(|accepted| Connection::new(accepted, &cut));
+        let served = server.serve_with_incoming_shutdown(rpc, incoming, drained.cancelled_owned());
+        Ok(served.await?)
+    }
+}
+
 /// Waits for the end of the first half of stage 1: everyone had the time to look elsewhere.
-async fn drain(config: &ServerConfig, readiness: &Readiness, shutdown: &Shutdown) {
+async fn drain(config: &ServerConfig, readiness: &Readiness, shutdown: &Shutdown, drained: &CancellationToken) {
     shutdown.draining().await;
     readiness.withdrawn().await;
     wait_or_cut(config.drain, shutdown).await;
     readiness.close().await;
+    drained.cancel();
 }
 
 /// Waits for stage 2.
@@ -161,23 +217,20 @@ fn transport(config: &ServerConfig) -> Result<Server, ServeError> {
 
 /// The services with health and reflection beside them, behind what every call passes through.
 fn assemble(services: Services, config: &ServerConfig, readiness: &Readiness) -> Result<Rpc, ServeError> {
-    let Services {
-        routes,
-        mut names,
-        mut descriptor_sets,
-    } = services;
+    let mut names = services.names();
     names.push(HEALTH);
     names.extend(REFLECTION);
-    descriptor_sets.push(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    let mut described = services.descriptor_sets.clone();
+    described.push(tonic_health::pb::FILE_DESCRIPTOR_SET);
     // So that a client that knows us by reflection alone can read the details of an error.
-    descriptor_sets.push(tonic_types::pb::FILE_DESCRIPTOR_SET);
+    described.push(tonic_types::pb::FILE_DESCRIPTOR_SET);
     // Each version lists the other, so it must describe it too: `grpcurl describe` asks for all that is listed.
-    descriptor_sets.push(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET);
-    descriptor_sets.push(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET);
+    described.push(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET);
+    described.push(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET);
 
     let reflection = || {
         let builder = tonic_reflection::server::Builder::configure();
-        let builder = descriptor_sets.iter().fold(builder, |builder, set| {
+        let builder = described.iter().fold(builder, |builder, set| {
             builder.register_encoded_file_descriptor_set(set)
         });
         names
@@ -186,19 +239,17 @@ fn assemble(services: Services, config: &ServerConfig, readiness: &Readiness) ->
     };
     let (v1, v1alpha) = (reflection(), reflection());
     let describe = |error: tonic_reflection::server::Error| ServeError::Descriptors(error.into());
-    let v1 = v1
-        .build_v1()
-        .map_err(describe)?
-        .max_decoding_message_size(config.max_message_bytes);
-    let v1alpha = v1alpha
-        .build_v1alpha()
-        .map_err(describe)?
-        .max_decoding_message_size(config.max_message_bytes);
-    let health = readiness
-        .health_server()
-        .max_decoding_message_size(config.max_message_bytes);
-    let routes = routes.add_service(health).add_service(v1).add_service(v1alpha);
-
-    let methods = Methods::new(&names, &descriptor_sets).map_err(|error| ServeError::Descriptors(error.into()))?;
-    Ok(Rpc::new(routes, methods, Limits::new(config)))
+    let limit = config.max_message_bytes;
+    let services = services
+        .add_service(readiness.health_server().max_decoding_message_size(limit))
+        .add_service(v1.build_v1().map_err(describe)?.max_decoding_message_size(limit))
+        .add_service(
+            v1alpha
+                .build_v1alpha()
+                .map_err(describe)?
+                .max_decoding_message_size(limit),
+        );
+    let methods = Methods::new(&services.handlers, &described);
+    let methods = methods.map_err(|error| ServeError::Descriptors(error.into()))?;
+    Ok(Rpc::new(methods, Limits::new(config)))
 }

@@ -1,13 +1,17 @@
 //! The settings of a gRPC server.
 
 use super::Violations;
-use crate::tls::{self, ClientAuth, ServerTls};
+use crate::{
+    tls::{self, ClientAuth, ServerTls},
+    workers,
+};
 use clap::{Args, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// A caller's `grpc-timeout` can be longer than any sensible bound; this is the most a server may be told to allow.
 const MAX_REQUEST_TIMEOUT_MS: u64 = 600_000;
 const MAX_WAIT_SECONDS: u64 = 3600;
+const MAX_WORKERS: usize = 1024;
 
 /// Arguments of a process that serves gRPC.
 #[derive(Debug, Clone, Args)]
@@ -16,6 +20,10 @@ pub struct ServerArgs {
     /// Address to serve gRPC on, IP:PORT; port 0 takes any free one
     #[arg(long, env = "TOKENBIND_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<String>,
+
+    /// Threads that answer calls, each with its own connections [default: as many as processors may be used]
+    #[arg(long, env = "TOKENBIND_WORKERS", value_name = "COUNT")]
+    pub workers: Option<String>,
 
     /// Largest message accepted, in bytes
     #[arg(
@@ -96,6 +104,9 @@ pub struct ServerArgs {
 pub struct ServerConfig {
     /// Where to listen. Port 0 takes any free one.
     pub listen: SocketAddr,
+    /// Threads that answer calls, each with a runtime and connections of its own; 0 to answer them on the runtime that
+    /// serves.
+    pub workers: usize,
     /// Largest message accepted, in bytes. tonic has this limit per service: hand it to each generated server's
     /// `max_decoding_message_size`.
     pub max_message_bytes: usize,
@@ -118,10 +129,11 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// The defaults of [`ServerArgs`].
+    /// The defaults of [`ServerArgs`], without threads of its own.
     pub fn new(listen: SocketAddr) -> Self {
         Self {
             listen,
+            workers: 0,
             max_message_bytes: 1 << 20,
             max_metadata_bytes: 16 << 10,
             max_streams: 256,
@@ -148,6 +160,10 @@ impl ServerArgs {
             Some(text) => violations.parse("--listen", text),
             None => Some(default_listen),
         };
+        let workers = match &self.workers {
+            Some(text) => violations.parse_in("--workers", text, 1..=MAX_WORKERS),
+            None => Some(workers::default_count()),
+        };
         let tls = self.check_tls(violations);
         let max_message_bytes = violations.parse_in("--max-message-bytes", &self.max_message_bytes, 1024..=64 << 20);
         let max_metadata_bytes = violations.parse_in("--max-metadata-bytes", &self.max_metadata_bytes, 1024..=1 << 20);
@@ -167,6 +183,7 @@ impl ServerArgs {
         );
         Some(ServerConfig {
             listen: listen?,
+            workers: workers?,
             max_message_bytes: max_message_bytes?,
             max_metadata_bytes: max_metadata_bytes?,
             max_streams: max_streams?,

@@ -54,6 +54,10 @@ impl Call {
         }
     }
 
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
     pub(crate) fn span(&self) -> &Span {
         &self.span
     }

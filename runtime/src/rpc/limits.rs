@@ -2,13 +2,16 @@
 
 use super::deadline::caller_timeout;
 use crate::{config::ServerConfig, server::HEALTH, status};
-use http::{HeaderMap, Response};
-use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+use http::HeaderMap;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
-use tonic::{Code, Status, body::Body};
+use tokio::time::Instant;
+use tonic::{Code, Status};
 
 /// Overload passes quickly; a caller that spreads its retries from here on finds room.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
@@ -18,7 +21,8 @@ const ENTRY_OVERHEAD: usize = 32;
 /// The limits of a server. Clones share one budget.
 #[derive(Clone)]
 pub(crate) struct Limits {
-    requests: Arc<Semaphore>,
+    open: Arc<AtomicUsize>,
+    max_requests: usize,
     max_metadata_bytes: usize,
     timeout: Duration,
 }
@@ -26,15 +30,15 @@ pub(crate) struct Limits {
 impl Limits {
     pub(crate) fn new(config: &ServerConfig) -> Self {
         Self {
-            requests: Arc::new(Semaphore::new(config.max_requests)),
+            open: Arc::default(),
+            max_requests: config.max_requests,
             max_metadata_bytes: usize::try_from(config.max_metadata_bytes).unwrap_or(usize::MAX),
             timeout: config.request_timeout,
         }
     }
 
     /// Takes a call of `service` in, or says why not.
-    pub(crate) fn admit(&self, service: &str, headers: &HeaderMap) -> Result<Admission, Status> {
-        let now = Instant::now();
+    pub(crate) fn admit(&self, service: &str, headers: &HeaderMap, now: Instant) -> Result<Admission, Status> {
         if metadata_bytes(headers) > self.max_metadata_bytes {
             let message = format!("metadata exceeds {} bytes", self.max_metadata_bytes);
             return Err(status::with_reason(
@@ -52,11 +56,7 @@ impl Limits {
         let permit = if service == HEALTH {
             None
         } else {
-            Some(
-                Arc::clone(&self.requests)
-                    .try_acquire_owned()
-                    .map_err(|_| overloaded())?,
-            )
+            Some(self.permit().ok_or_else(overloaded)?)
         };
         Ok(Admission {
             deadline: now + caller_timeout.unwrap_or(self.timeout).min(self.timeout),
@@ -64,13 +64,28 @@ impl Limits {
             _permit: permit,
         })
     }
+
+    /// Nobody waits for a permit, so a counter is enough.
+    fn permit(&self) -> Option<Permit> {
+        let permit = Permit(Arc::clone(&self.open));
+        (permit.0.fetch_add(1, Ordering::Relaxed) < self.max_requests).then_some(permit)
+    }
+}
+
+/// Counts one call for as long as it lives.
+struct Permit(Arc<AtomicUsize>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A call that was taken in.
 pub(crate) struct Admission {
     deadline: Instant,
     caller_deadline: Option<Instant>,
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<Permit>,
 }
 
 impl Admission {
@@ -79,15 +94,9 @@ impl Admission {
         self.caller_deadline
     }
 
-    /// Runs the handler until it answers or its stream begins, and no longer than the deadline. The call stops to count
-    /// against the limit then: a stream that waits for something to happen costs no work.
-    pub(crate) async fn hold(
-        self,
-        handled: impl Future<Output = Result<Response<Body>, Status>>,
-    ) -> Result<Response<Body>, Status> {
-        timeout_at(self.deadline, handled)
-            .await
-            .unwrap_or_else(|_| Err(deadline_exceeded()))
+    /// When the call has to be answered, or its stream to begin.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
     }
 }
 

@@ -1,5 +1,6 @@
 //! The methods that a server has, and what is counted for each.
 
+use super::Handler;
 use crate::metrics::{RPC_HANDLED, RPC_SECONDS, RPC_STARTED};
 use metrics::{Counter, Histogram, counter, histogram};
 use prost::{DecodeError, Message};
@@ -27,23 +28,30 @@ pub(crate) struct Method {
     kind: &'static str,
     started: OnceLock<Counter>,
     ended: [OnceLock<(Counter, Histogram)>; CODES],
+    /// The service that has it.
+    handler: Option<Arc<dyn Handler>>,
 }
 
 impl Methods {
     /// The methods of `services`, as the encoded descriptor sets describe them.
-    pub(crate) fn new(services: &[&str], descriptor_sets: &[&[u8]]) -> Result<Self, DecodeError> {
+    pub(crate) fn new(
+        services: &[(&'static str, Arc<dyn Handler>)],
+        descriptor_sets: &[&[u8]],
+    ) -> Result<Self, DecodeError> {
         let mut known = HashMap::new();
         for encoded in descriptor_sets {
             for file in FileDescriptorSet::decode(*encoded)?.file {
                 let package = file.package().to_owned();
                 for service in &file.service {
                     let service_name = format!("{package}.{}", service.name());
-                    if !services.contains(&service_name.as_str()) {
+                    let Some((_, handler)) = services.iter().find(|(name, _)| *name == service_name) else {
                         continue;
-                    }
+                    };
                     for method in &service.method {
                         let path = format!("/{service_name}/{}", method.name());
-                        known.insert(path, Arc::new(Method::new(&service_name, method.name(), kind(method))));
+                        let mut method = Method::new(&service_name, method.name(), kind(method));
+                        method.handler = Some(Arc::clone(handler));
+                        known.insert(path, Arc::new(method));
                     }
                 }
             }
@@ -67,7 +75,13 @@ impl Method {
             kind,
             started: OnceLock::new(),
             ended: [const { OnceLock::new() }; CODES],
+            handler: None,
         }
+    }
+
+    /// What answers it; nothing does where it is not known.
+    pub(crate) fn handler(&self) -> Option<&dyn Handler> {
+        self.handler.as_deref()
     }
 
     pub(crate) fn count_start(&self) {

@@ -2,6 +2,7 @@
 
 mod call;
 mod deadline;
+mod handled;
 mod limits;
 mod methods;
 
@@ -9,30 +10,47 @@ pub(crate) use limits::Limits;
 pub(crate) use methods::Methods;
 
 use call::{AnswerBody, Call};
-use futures::{FutureExt, future::BoxFuture};
+use futures::future::BoxFuture;
+use handled::Handled;
 use http::{Request, Response};
 use std::{
     convert::Infallible,
-    panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll},
 };
-use tonic::{Status, body::Body, service::Routes};
+use tonic::{Status, body::Body};
 use tower::Service;
-use tracing::Instrument;
+
+/// The answer of a service, as tonic generates it.
+type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+/// A service as tonic generates it, whichever it is.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers a call.
+    fn handle(&self, request: Request<Body>) -> Answer;
+}
+
+impl<S> Handler for S
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answer>,
+    S: Clone + Send + Sync + 'static,
+{
+    fn handle(&self, request: Request<Body>) -> Answer {
+        // What tonic generates is always ready, and a few pointers to clone.
+        self.clone().call(request)
+    }
+}
 
 /// The services of a server behind everything that is the same for all of them.
 #[derive(Clone)]
 pub(crate) struct Rpc {
-    routes: Routes,
     methods: Arc<Methods>,
     limits: Limits,
 }
 
 impl Rpc {
-    pub(crate) fn new(routes: Routes, methods: Methods, limits: Limits) -> Self {
+    pub(crate) fn new(methods: Methods, limits: Limits) -> Self {
         Self {
-            routes: routes.prepare(),
             methods: Arc::new(methods),
             limits,
         }
@@ -42,46 +60,24 @@ impl Rpc {
 impl Service<Request<Body>> for Rpc {
     type Response = Response<AnswerBody>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+    type Future = Handled;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Service::<Request<Body>>::poll_ready(&mut self.routes, context)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let method = self.methods.get(request.uri().path());
-        let admitted = self.limits.admit(&method.service, request.headers());
-        let call = Call::start(method, request.headers());
-        let span = call.span().clone();
-        match admitted {
-            Ok(admission) => {
-                let caller_deadline = admission.caller_deadline();
-                let handled = self.routes.call(request);
-                let answer = async move {
-                    let response = admission
-                        .hold(catch_panic(handled))
-                        .await
-                        .unwrap_or_else(Status::into_http);
-                    Ok(call.answer(response, caller_deadline))
-                };
-                answer.instrument(span).boxed()
+        let call = Call::start(Arc::clone(&method), request.headers());
+        let admitted = self.limits.admit(&method.service, request.headers(), call.started());
+        match (admitted, method.handler()) {
+            (Ok(admission), Some(handler)) => {
+                let answer = call.span().in_scope(|| handler.handle(request));
+                Handled::by(answer, call, admission)
             }
-            Err(status) => async move { Ok(call.answer(status.into_http(), None)) }
-                .instrument(span)
-                .boxed(),
+            (Ok(_), None) => Handled::refused(Status::unimplemented("there is no such method"), call),
+            (Err(status), _) => Handled::refused(status, call),
         }
-    }
-}
-
-/// The caller learns that something broke, and nothing about what. The panic hook has told the log.
-async fn catch_panic<F>(handled: F) -> Result<Response<Body>, Status>
-where
-    F: Future<Output = Result<Response<Body>, Infallible>>,
-{
-    match AssertUnwindSafe(handled).catch_unwind().await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(never)) => match never {},
-        Err(_) => Err(panicked()),
     }
 }
 

@@ -52,7 +52,7 @@ impl Callee {
         };
         let service = ServiceDescriptorProto {
             name: Some("Callee".to_owned()),
-            method: ["Echo", "Count", "Wait", "Panic", "Peer", "Context"]
+            method: ["Echo", "Count", "Wait", "Panic", "Peer", "Context", "Thread"]
                 .map(|name| method(name, false))
                 .into_iter()
                 .chain(["Stream", "StreamPanic"].map(|name| method(name, true)))
@@ -85,6 +85,7 @@ impl Callee {
                 .remote_addr()
                 .map(|address| address.to_string())
                 .unwrap_or_default()),
+            "Thread" => Ok(std::thread::current().name().unwrap_or_default().to_owned()),
             "Context" => {
                 let mut metadata = MetadataMap::new();
                 tokenbind_runtime::trace_context::inject(&mut metadata);

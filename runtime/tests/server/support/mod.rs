@@ -80,7 +80,7 @@ impl Server {
         let services = Services::new()
             .with_descriptors(Callee::descriptors())
             .add_service(callee.clone());
-        let readiness = Readiness::watch(services.names(), probe, Duration::from_millis(5), &shutdown).await;
+        let readiness = Readiness::watch(&services.names(), probe, Duration::from_millis(5), &shutdown).await;
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(server::serve(

@@ -1,0 +1,80 @@
+//! Threads that serve, each with a runtime of its own.
+//!
+//! A call is read, answered and written on one thread, with no other thread woken for it: half as much again as one runtime
+//! that is shared by all threads (docs/benchmarks). The thread that accepts gives each connection to the one that has the
+//! fewest, so that a few that stay open for days are spread evenly, which `SO_REUSEPORT` does not promise.
+
+use crate::{connection::Accepted, server::ServeError};
+use futures::{Stream, StreamExt, stream};
+use std::{future::Future, io, num::NonZeroUsize, sync::Arc, thread};
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot},
+};
+use tokio_util::sync::CancellationToken;
+
+/// As many as processors may be used, whatever limits them.
+pub(crate) fn default_count() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+struct Worker {
+    connections: mpsc::UnboundedSender<Accepted>,
+    /// Each of its connections holds a clone.
+    open: Arc<()>,
+    ended: oneshot::Receiver<Result<(), ServeError>>,
+}
+
+impl Worker {
+    fn start<S, F>(number: usize, serve: S) -> io::Result<Self>
+    where
+        S: FnOnce(stream::BoxStream<'static, Accepted>) -> F + Send + 'static,
+        F: Future<Output = Result<(), ServeError>>,
+    {
+        let (connections, mut assigned) = mpsc::unbounded_channel();
+        let (end, ended) = oneshot::channel();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            let assigned = stream::poll_fn(move |context| assigned.poll_recv(context));
+            let outcome = runtime.block_on(serve(assigned.boxed()));
+            // Nobody waits for a worker that was cut.
+            let _ = end.send(outcome);
+        })?;
+        Ok(Self {
+            connections,
+            open: Arc::default(),
+            ended,
+        })
+    }
+}
+
+/// Runs `serve` on `count` threads, spreads the connections over them until `drained`, and waits until each has ended.
+pub(crate) async fn serve<S, F>(
+    count: usize,
+    accepted: impl Stream<Item = Accepted> + Unpin,
+    drained: CancellationToken,
+    serve: S,
+) -> Result<(), ServeError>
+where
+    S: Fn(stream::BoxStream<'static, Accepted>) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<(), ServeError>>,
+{
+    let workers = (0..count).map(|number| Worker::start(number, serve.clone()));
+    let mut workers: Vec<_> = workers.collect::<Result<_, _>>().map_err(ServeError::Worker)?;
+    let mut accepted = Box::pin(accepted.take_until(drained.cancelled_owned()));
+    while let Some(connection) = accepted.next().await {
+        let idlest = workers.iter().min_by_key(|worker| Arc::strong_count(&worker.open));
+        let Some(worker) = idlest else { break };
+        let connection = connection.counted_by(Arc::clone(&worker.open));
+        if worker.connections.send(connection).is_err() {
+            // It ended before its time; waiting for all of them tells why.
+            break;
+        }
+    }
+    drop(accepted);
+    for worker in &mut workers {
+        let ended = (&mut worker.ended).await;
+        ended.unwrap_or_else(|_| Err(ServeError::Worker(io::Error::other("it panicked"))))?;
+    }
+    Ok(())
+}
