@@ -20,6 +20,10 @@ use crate::args::{Cli, ClientCommand, Command};
 use crate::error::{CliError, Exit};
 use crate::output::Output;
 
+/// As the services themselves have it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::from_process();

@@ -21,7 +21,12 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The exit code of a wrong configuration, as of a wrong flag.
 const USAGE: u8 = 2;
 
-#[tokio::main]
+/// The fastest measured (docs/benchmarks).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+// Calls are answered on threads of their own; this one accepts and watches.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let command = ServerArgs::with_default_listen(IssuerArgs::command(), "127.0.0.1:7001");
     let args = IssuerArgs::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());

@@ -285,16 +285,16 @@ pub(super) struct MachineArgs {
     #[arg(long, global = true)]
     pub(super) no_pin: bool,
 
-    /// The tokio runtime of the services and of the bare one
+    /// The tokio runtimes of the services; the bare service has one thread, or shares them all
     #[arg(long, global = true, value_enum, default_value = "current-thread")]
     pub(super) runtime: Flavour,
 }
 
-/// A tokio runtime.
+/// How many tokio runtimes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Flavour {
-    /// One thread.
+    /// One for each of the cores, with a thread of its own, as the services have by default.
     CurrentThread,
     /// One shared by a thread for each of the cores.
     MultiThread,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::{BoxFuture, Ready, ready};
@@ -49,7 +50,7 @@ where
     Out: prost::Message + Default + Clone + 'static,
 {
     let echo = Echo::<In, Out, ISSUES> {
-        answer: Out::decode(answer).map_err(failed)?,
+        answer: Arc::new(Out::decode(answer).map_err(failed)?),
         request: PhantomData,
     };
     let server = Server::builder().add_service(echo);
@@ -58,14 +59,14 @@ where
 
 /// Answers the same to every request.
 struct Echo<In, Out, const ISSUES: bool> {
-    answer: Out,
+    answer: Arc<Out>,
     request: PhantomData<fn(In)>,
 }
 
-impl<In, Out: Clone, const ISSUES: bool> Clone for Echo<In, Out, ISSUES> {
+impl<In, Out, const ISSUES: bool> Clone for Echo<In, Out, ISSUES> {
     fn clone(&self) -> Self {
         Self {
-            answer: self.answer.clone(),
+            answer: Arc::clone(&self.answer),
             request: PhantomData,
         }
     }
@@ -105,12 +106,12 @@ where
 impl<In, Out, const ISSUES: bool> UnaryService<In> for Echo<In, Out, ISSUES>
 where
     In: Send + 'static,
-    Out: Clone + Send + 'static,
+    Out: Clone + Send + Sync + 'static,
 {
     type Response = Out;
     type Future = Ready<Result<Response<Out>, Status>>;
 
     fn call(&mut self, _: Request<In>) -> Self::Future {
-        ready(Ok(Response::new(self.answer.clone())))
+        ready(Ok(Response::new(Out::clone(&self.answer))))
     }
 }

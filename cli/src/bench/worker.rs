@@ -95,12 +95,16 @@ pub(crate) async fn run() -> Result<Exit, CliError> {
 fn serve(config: WorkerConfig) -> Result<(), CliError> {
     machine::pin(None, &config.cores).map_err(failed)?;
     let runtime = runtime(config.runtime, config.cores.len()).map_err(failed)?;
+    let workers = match config.runtime {
+        Flavour::CurrentThread => config.cores.len().max(1),
+        Flavour::MultiThread => 0,
+    };
     let outcome = runtime.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
         match config.role {
-            Role::Issuer(index) => serve_issuer(listener, &index).await,
+            Role::Issuer(index) => serve_issuer(listener, &index, workers).await,
             Role::Validator(index, entries, bytes) => {
-                serve_validator(listener, &index, CacheLimits { entries, bytes }).await
+                serve_validator(listener, &index, CacheLimits { entries, bytes }, workers).await
             }
             Role::Echo(canned) => {
                 announce(&listener)?;
@@ -128,12 +132,13 @@ fn runtime(flavour: Flavour, cores: usize) -> std::io::Result<Runtime> {
     }
 }
 
-async fn serve_issuer(listener: TcpListener, index: &IndexConfig) -> Result<(), CliError> {
+async fn serve_issuer(listener: TcpListener, index: &IndexConfig, workers: usize) -> Result<(), CliError> {
     let options = index.options()?;
     let issuer = fill::issuer(&options.url, &options.namespace).await?;
     let shutdown = Shutdown::manual();
     let setup = IssuerSetup { issuer, catalog: None };
-    let config = ServerConfig::new(listener.local_addr().map_err(failed)?);
+    let mut config = ServerConfig::new(config_address(&listener)?);
+    config.workers = workers;
     let prepared = issuer_run::prepare(setup, config, &shutdown).await.map_err(failed)?;
     let readiness = prepared.readiness();
     let announced = async {
@@ -144,7 +149,12 @@ async fn serve_issuer(listener: TcpListener, index: &IndexConfig) -> Result<(), 
     prepared.serve(listener).await.map_err(failed)
 }
 
-async fn serve_validator(listener: TcpListener, index: &IndexConfig, limits: CacheLimits) -> Result<(), CliError> {
+async fn serve_validator(
+    listener: TcpListener,
+    index: &IndexConfig,
+    limits: CacheLimits,
+    workers: usize,
+) -> Result<(), CliError> {
     let options = index.options()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = RedisIndex::connect(&options).await.map_err(failed)?;
@@ -160,7 +170,8 @@ async fn serve_validator(listener: TcpListener, index: &IndexConfig, limits: Cac
         unauthenticated_callers_as: None,
     };
     let address = config_address(&listener)?;
-    let config = ServerConfig::new(address);
+    let mut config = ServerConfig::new(address);
+    config.workers = workers;
     let server = ValidatorServer::new(listener, setup, config, Shutdown::manual()).await;
     server.readiness().ready().await;
     announce_address(address)?;
