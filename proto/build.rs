@@ -11,6 +11,9 @@ use protox::prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor, 
 
 const WIRE: &str = "tokenbind/v1";
 const STORED: &str = "tokenbind/index/v1";
+const PACKAGE: &str = "tokenbind.v1.";
+/// What the validator writes by itself.
+const FACTS: &str = "tokenbind.v1.TokenFacts";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=tokenbind");
@@ -28,6 +31,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("redacted.rs"), redacted_debug(&secret))?;
     tonic_prost_build::configure()
         .skip_debug(secret.iter().map(|name| format!(".{name}")).collect::<Vec<_>>())
+        .compile_fds(descriptors)?;
+    answering(&public, &out.join("answering"))
+}
+
+/// Generates the validator's service once more, with answers whose facts are written by whoever knows them.
+fn answering(descriptors: &FileDescriptorSet, out: &Path) -> Result<(), Box<dyn Error>> {
+    let pool = DescriptorPool::from_file_descriptor_set(descriptors.clone())?;
+    let mut answers = BTreeSet::from([FACTS.to_owned()]);
+    close(&pool, &mut answers, |_| false);
+    let messages = pool.all_messages().map(|message| message.full_name().to_owned());
+    let enums = pool.all_enums().map(|known| known.full_name().to_owned());
+    let others = messages.chain(enums).filter(|name| !answers.contains(name));
+
+    let mut descriptors = descriptors.clone();
+    for file in &mut descriptors.file {
+        file.service.retain(|service| service.name() == "ValidationService");
+    }
+    let mut generator = tonic_prost_build::configure().build_client(false).out_dir(out);
+    for name in others.filter(|name| name.starts_with(PACKAGE)) {
+        let path = format!("crate::v1::{}", name.trim_start_matches(PACKAGE));
+        generator = generator.extern_path(format!(".{name}"), path);
+    }
+    fs::create_dir_all(out)?;
+    generator
+        .extern_path(format!(".{FACTS}"), "crate::answering::Facts")
         .compile_fds(descriptors)?;
     Ok(())
 }
@@ -48,18 +76,24 @@ fn protos_in(folder: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
 fn messages_with_secrets(descriptors: &FileDescriptorSet) -> Result<BTreeSet<String>, Box<dyn Error>> {
     let pool = DescriptorPool::from_file_descriptor_set(descriptors.clone())?;
     let mut found: BTreeSet<String> = BTreeSet::new();
+    close(&pool, &mut found, is_secret);
+    Ok(found)
+}
+
+/// Adds every message with a field that is meant, or that holds a message which was found.
+fn close(pool: &DescriptorPool, found: &mut BTreeSet<String>, meant: fn(&FieldDescriptor) -> bool) {
     loop {
         let before = found.len();
         for message in pool
             .all_messages()
             .filter(|message| message.full_name().starts_with("tokenbind."))
         {
-            if message.fields().any(|field| is_secret(&field) || holds(&field, &found)) {
+            if message.fields().any(|field| meant(&field) || holds(&field, found)) {
                 found.insert(message.full_name().to_owned());
             }
         }
         if found.len() == before {
-            return Ok(found);
+            return;
         }
     }
 }

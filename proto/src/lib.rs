@@ -21,6 +21,8 @@ pub mod index {
     }
 }
 
+pub mod answering;
+
 mod redacted {
     include!(concat!(env!("OUT_DIR"), "/redacted.rs"));
 }

@@ -10,6 +10,7 @@ use tokenbind_runtime::credentials::Credentials;
 
 use crate::facts::{Bound, Documents, FactInputs, Reach};
 use crate::question::Consistency;
+use crate::remembered::{GoodCaller, Remembered};
 use crate::resource::{Registered, Resource, registered};
 
 /// The longest `resource_id`, in bytes.
@@ -78,6 +79,7 @@ pub struct Callers {
     clock: Arc<dyn Clock>,
     unauthenticated_as: Option<Arc<str>>,
     reach: Arc<Reach>,
+    remembered: Arc<Remembered>,
 }
 
 impl Callers {
@@ -91,7 +93,46 @@ impl Callers {
             clock: Arc::clone(&inputs.clock),
             unauthenticated_as: unauthenticated_as.map(Into::into),
             reach: Arc::default(),
+            remembered: Arc::new(Remembered::new()),
         }
+    }
+
+    /// Who calls, by a value of `authorization`. What was good a moment ago still is, until the resource changes.
+    pub async fn identify_by(&self, authorization: Option<&[u8]>) -> Result<Caller, CallerError> {
+        let Some(value) = authorization else {
+            return self.identify(None).await;
+        };
+        if let Some(caller) = self.recall(value) {
+            return Ok(caller);
+        }
+        let credentials = Credentials::parse(value).map_err(|_| CallerError::InvalidClient)?;
+        let shown = self.presented(Some(&credentials))?;
+        let PresentedCredentials::Secret { id, hash } = &shown else {
+            return self.verify(&shown).await;
+        };
+        // Before the resource is looked at: a change that is told from here on makes it old.
+        let stamp = self.resources.current_stamp(id);
+        let (resource, ends_at, bound) = self.authenticate_by(id, hash).await?;
+        if let (Some(stamp), Bound::Kept(_)) = (stamp, bound) {
+            let resource = Arc::clone(&resource);
+            self.remembered.insert(
+                value,
+                GoodCaller {
+                    resource,
+                    stamp,
+                    ends_at,
+                },
+            );
+        }
+        Ok(Caller::Resource(resource, bound))
+    }
+
+    fn recall(&self, authorization: &[u8]) -> Option<Caller> {
+        let tracking = self.tracking.as_deref()?;
+        let confirmed = tracking.confirmed()?;
+        let known = self.remembered.get(authorization)?;
+        let good = tracking.is_current(&known.stamp) && lives(known.ends_at, self.now());
+        good.then(|| Caller::Resource(Arc::clone(&known.resource), Bound::Kept(confirmed)))
     }
 
     /// Who calls. Credentials that are sent must be right, also where none are needed.
@@ -112,7 +153,7 @@ impl Callers {
     pub async fn verify(&self, presented: &PresentedCredentials) -> Result<Caller, CallerError> {
         match presented {
             PresentedCredentials::Secret { id, hash } => {
-                let (resource, bound) = self.authenticate_by(id, hash).await?;
+                let (resource, _, bound) = self.authenticate_by(id, hash).await?;
                 Ok(Caller::Resource(resource, bound))
             }
             PresentedCredentials::None(id) => Ok(Caller::Unauthenticated(Arc::clone(id))),
@@ -127,14 +168,19 @@ impl Callers {
         }
     }
 
-    async fn authenticate_by(&self, id: &str, presented: &SecretHash) -> Result<(Arc<Resource>, Bound), CallerError> {
+    /// The resource, when the secret ends (in seconds since 1970; 0 for never), and how fresh that is.
+    async fn authenticate_by(
+        &self,
+        id: &str,
+        presented: &SecretHash,
+    ) -> Result<(Arc<Resource>, i64, Bound), CallerError> {
         let (found, bound) = self.find(id, Consistency::MinimizeLatency).await?;
-        let matches = match &found {
-            Some(found) => self.matches(presented, &found.secrets),
-            None => presented.matches(&NOBODY),
+        let ends_at = match &found {
+            Some(found) => self.matching(presented, &found.secrets),
+            None => presented.matches(&NOBODY).then_some(0),
         };
-        match found {
-            Some(found) if matches => Ok((Arc::clone(&found.resource), bound)),
+        match (found, ends_at) {
+            (Some(found), Some(ends_at)) => Ok((Arc::clone(&found.resource), ends_at, bound)),
             _ => Err(CallerError::InvalidClient),
         }
     }
@@ -198,12 +244,22 @@ impl Callers {
         Bound::of(consistency, self.tracking.as_deref())
     }
 
-    /// Every secret is looked at, so that the time does not tell which one it was.
-    fn matches(&self, presented: &SecretHash, secrets: &[SecretDigest]) -> bool {
-        let now = i64::try_from(self.clock.now_seconds()).unwrap_or(i64::MAX);
-        secrets.iter().fold(false, |matched, secret| {
-            let live = secret.expires_at == 0 || now < secret.expires_at;
-            matched | (presented.matches(&secret.sha256) & live)
+    /// When the live secret that was presented ends, if it is one. Every secret is looked at, so that the time does not tell
+    /// which one it was.
+    fn matching(&self, presented: &SecretHash, secrets: &[SecretDigest]) -> Option<i64> {
+        let now = self.now();
+        secrets.iter().fold(None, |matched, secret| {
+            let matches = presented.matches(&secret.sha256) & lives(secret.expires_at, now);
+            if matches { Some(secret.expires_at) } else { matched }
         })
     }
+
+    /// Seconds since 1970.
+    fn now(&self) -> i64 {
+        i64::try_from(self.clock.now_seconds()).unwrap_or(i64::MAX)
+    }
+}
+
+fn lives(ends_at: i64, now: i64) -> bool {
+    ends_at == 0 || now < ends_at
 }

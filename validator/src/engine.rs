@@ -1,13 +1,14 @@
 //! The validator itself: facts, liveness and policy, in this order.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use thiserror::Error;
 use tokenbind_index::{Clock, IndexError, Namespace, Stamp};
 use tokenbind_proto::v1::Reason;
 
-use crate::facts::{FactInputs, FactSource, Facts, NoFacts, TokenFacts};
+use crate::facts::{FactInputs, FactSource, Facts, KnownToken, NoFacts, TokenFacts};
 use crate::observe::Observer;
 use crate::question::{Consistency, Presented, Question};
 use crate::resource::Resource;
@@ -76,7 +77,7 @@ impl Validator {
         &self,
         token: Presented<'_>,
         caller: &Resource,
-    ) -> Result<Option<Arc<TokenFacts>>, Unavailable> {
+    ) -> Result<Option<Arc<KnownToken>>, Unavailable> {
         let live = match self.facts.resolve(token.0, Consistency::MinimizeLatency).await {
             Ok(facts) => liveness::refusal(&facts, self.clock.now_us())
                 .is_none()
@@ -84,8 +85,8 @@ impl Validator {
             Err(NoFacts::Refused { .. }) => None,
             Err(NoFacts::Unavailable(error)) => return Err(error.into()),
         };
-        let active = live.filter(|token| !token.client_id.is_empty() && caller.is_among(&token.audiences));
-        self.observer.introspected(caller, active.as_deref());
+        let active = live.filter(|token| !token.grant.client_id.is_empty() && caller.is_among(&token.grant.audiences));
+        self.observer.introspected(caller, active.as_deref().map(Deref::deref));
         Ok(active)
     }
 

@@ -15,6 +15,7 @@ pub mod liveness;
 pub mod observe;
 pub mod policy;
 mod question;
+mod remembered;
 mod resource;
 pub mod run;
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub fn refusal(facts: &Facts, now_us: u64) -> Option<Reason> {
     }
     match &facts.application {
         // A token that names no application has none to be revoked with; policy refuses it (V4).
-        None if token.client_id.is_empty() => None,
+        None if token.grant.client_id.is_empty() => None,
         None => Some(Reason::ApplicationRevoked),
         Some(application) if token.generation < application.generation => Some(Reason::ApplicationRevoked),
         Some(application) if application.disabled => Some(Reason::ApplicationDisabled),

@@ -7,6 +7,8 @@
 //!
 //! Neither holds a token or a raw binding id, and no label holds anything that a caller can choose.
 
+use std::ops::Deref;
+
 use metrics::{Counter, counter, describe_counter};
 use tokenbind_proto::v1::{Decision, Reason};
 
@@ -57,7 +59,7 @@ impl Observer {
             counter.increment(1);
         }
         let (resource, reason) = (question.resource.id(), verdict.reason.as_str_name());
-        let (client_id, binding_ref) = described(verdict.token.as_deref());
+        let (client_id, binding_ref) = described(verdict.token.as_deref().map(Deref::deref));
         if verdict.decision() == Decision::Allow {
             tracing::debug!(target: AUDIT, resource, reason, client_id, binding_ref = binding_ref(), "token allowed");
         } else {
@@ -83,7 +85,7 @@ impl std::fmt::Debug for Observer {
 /// The reference is encoded only where it is logged.
 fn described(token: Option<&TokenFacts>) -> (Option<&str>, impl Fn() -> Option<String>) {
     let reference = token.and_then(|token| token.binding.reference());
-    (token.map(|token| token.client_id.as_str()), move || {
+    (token.map(|token| token.grant.client_id.as_str()), move || {
         reference.map(tokenbind_index::BindingRef::encode)
     })
 }

@@ -11,7 +11,7 @@ use crate::question::Question;
 /// The order is part of the contract, because a caller sees the first reason alone: whom the token is for, to whom it was
 /// issued, how it is bound, what it is good for.
 pub fn judge(facts: &Facts, question: &Question<'_>, tenant: &Namespace) -> Reason {
-    let token = &*facts.token;
+    let token: &TokenFacts = &facts.token;
     let enforced = facts.application.is_some_and(|application| application.enforce_binding);
     audience(token, question)
         .and_then(|()| client(token, question))
@@ -24,12 +24,15 @@ pub fn judge(facts: &Facts, question: &Question<'_>, tenant: &Namespace) -> Reas
 
 /// V5.
 fn audience(token: &TokenFacts, question: &Question<'_>) -> Result<(), Reason> {
-    hold(question.resource.is_among(&token.audiences), Reason::AudienceMismatch)
+    hold(
+        question.resource.is_among(&token.grant.audiences),
+        Reason::AudienceMismatch,
+    )
 }
 
 /// V4, V3.
 fn client(token: &TokenFacts, question: &Question<'_>) -> Result<(), Reason> {
-    let client_id = token.client_id.as_str();
+    let client_id = token.grant.client_id.as_str();
     hold(!client_id.is_empty(), Reason::ClientMissing)?;
     let presented = question
         .presenter
@@ -56,7 +59,7 @@ fn binding(token: &TokenFacts, question: &Question<'_>, enforced: bool, tenant: 
     if let TokenBinding::ClientRequest(reference) = &token.binding {
         match &question.presenter.binding {
             Some(presented) => {
-                let same = presented.reference(tenant, &token.client_id) == *reference;
+                let same = presented.reference(tenant, &token.grant.client_id) == *reference;
                 hold(same, Reason::BindingMismatch)?;
             }
             None => hold(
@@ -71,7 +74,7 @@ fn binding(token: &TokenFacts, question: &Question<'_>, enforced: bool, tenant: 
 
 /// V6.
 fn scopes(token: &TokenFacts, question: &Question<'_>) -> Result<(), Reason> {
-    let granted = |scope: &String| token.scopes.contains(scope);
+    let granted = |scope: &String| token.grant.scopes.contains(scope);
     let accepted = question.resource.accepted_scopes();
     let enough = question.required_scopes.iter().all(granted) && (accepted.is_empty() || accepted.iter().any(granted));
     hold(enough, Reason::ScopeInsufficient)

@@ -7,8 +7,8 @@ use futures::future::BoxFuture;
 use thiserror::Error;
 use tokenbind_index::redis::{ConnectError, RedisIndex, RedisTracking};
 use tokenbind_index::{Clock, Namespace, SystemClock};
+use tokenbind_proto::answering::validation_service_server::ValidationServiceServer;
 use tokenbind_proto::v1::FILE_DESCRIPTOR_SET;
-use tokenbind_proto::v1::validation_service_server::ValidationServiceServer;
 use tokenbind_runtime::admin::AdminServer;
 use tokenbind_runtime::config::ServerConfig;
 use tokenbind_runtime::health::{DEFAULT_INTERVAL, Readiness};
@@ -74,7 +74,7 @@ impl ValidatorServer {
         }
         let services = services(&setup, limits, &config, &shutdown);
         let probe = move || probe(setup.facts.clone());
-        let readiness = Readiness::watch(services.names(), probe, DEFAULT_INTERVAL, &shutdown).await;
+        let readiness = Readiness::watch(&services.names(), probe, DEFAULT_INTERVAL, &shutdown).await;
         Self {
             listener,
             services,

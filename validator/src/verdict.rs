@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokenbind_index::Revision;
 use tokenbind_proto::v1::{Decision, FreshnessSource, Reason};
 
-use crate::facts::TokenFacts;
+use crate::facts::KnownToken;
 use crate::question::Question;
 
 /// The answer to a [`Question`].
@@ -15,7 +15,7 @@ pub struct Verdict {
     /// Why; the decision follows from it.
     pub reason: Reason,
     /// What is known of the token, when it is live and meant for the resource, whatever was decided.
-    pub token: Option<Arc<TokenFacts>>,
+    pub token: Option<Arc<KnownToken>>,
     /// The value of `WWW-Authenticate`; empty where allowed.
     pub www_authenticate: Cow<'static, str>,
     /// How the verdict was reached (V11).

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use quick_cache::sync::{Cache, DefaultLifecycle, PlaceholderGuard};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
-use tokenbind_index::{Clock, Stamp, TokenDigest, TrackedIndex};
+use tokenbind_index::{Clock, TokenDigest, TrackedIndex};
 use tokenbind_proto::v1::Reason;
 
-use super::documents::Kept;
-use super::{ApplicationFacts, TokenFacts};
+use super::KnownToken;
 
 /// What may be kept at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +35,6 @@ const REFUSED_US: u64 = 1_000_000;
 /// How many of them.
 const MAX_REFUSED: usize = 10_000;
 
-/// A live token, when it was read.
-pub(super) struct Entry {
-    pub(super) token: Arc<TokenFacts>,
-    pub(super) application: Arc<Kept<ApplicationFacts>>,
-    pub(super) stamp: Stamp,
-}
-
 /// What was found out of a token that is not live.
 #[derive(Clone, Copy)]
 struct Refused {
@@ -53,14 +45,14 @@ struct Refused {
 pub(super) struct FactCache {
     tracking: Arc<dyn TrackedIndex>,
     clock: Arc<dyn Clock>,
-    live: Cache<TokenDigest, Arc<Entry>, Weight>,
+    live: Cache<TokenDigest, Arc<KnownToken>, Weight>,
     refused: Cache<TokenDigest, Refused>,
 }
 
 /// What a look-up found.
 pub(super) enum Found<'a> {
     /// Facts that may be used.
-    Live(Arc<Entry>),
+    Live(Arc<KnownToken>),
     /// It was not live a moment ago, and a dead token does not come back.
     Refused(Reason),
     /// Nothing, and nobody else is looking: the index has to be read, and the others wait for what comes of it.
@@ -72,10 +64,10 @@ pub(super) enum Found<'a> {
 type Guard<'a> = PlaceholderGuard<
     'a,
     TokenDigest,
-    Arc<Entry>,
+    Arc<KnownToken>,
     Weight,
     DefaultHashBuilder,
-    DefaultLifecycle<TokenDigest, Arc<Entry>>,
+    DefaultLifecycle<TokenDigest, Arc<KnownToken>>,
 >;
 
 /// The place of facts that are being read.
@@ -86,7 +78,7 @@ pub(super) struct Vacancy<'a> {
 }
 
 impl Vacancy<'_> {
-    pub(super) fn fill(self, entry: Arc<Entry>) {
+    pub(super) fn fill(self, entry: Arc<KnownToken>) {
         // An error says that the cache was changed meanwhile; then the facts are read again next time.
         let _ = self.guard.insert(entry);
     }
@@ -119,19 +111,27 @@ impl FactCache {
         })
     }
 
-    /// The facts that were kept last, current or not.
-    pub(super) fn last(&self, digest: &TokenDigest) -> Option<Arc<Entry>> {
+    /// The facts that were read last, current or not.
+    pub(super) fn last(&self, digest: &TokenDigest) -> Option<Arc<KnownToken>> {
         self.live.get(digest)
+    }
+
+    /// Remembers facts that may not be used again, for what does not change of them: what the token proved.
+    pub(super) fn remember(&self, digest: TokenDigest, token: &Arc<KnownToken>) {
+        if self.live.peek(&digest).is_none() {
+            self.live.insert(digest, Arc::clone(token));
+        }
     }
 
     /// The facts of a token. With a miss, exactly one caller gets the vacancy; the others wait.
     pub(super) async fn find(&self, digest: &TokenDigest) -> Found<'_> {
         loop {
             if let Some(entry) = self.live.get(digest) {
-                if self.tracking.is_current(&entry.stamp) {
+                let stamp = entry.kept().map(|keeping| &keeping.stamp);
+                if stamp.is_some_and(|stamp| self.tracking.is_current(stamp)) {
                     return Found::Live(entry);
                 }
-                if self.tracking.last_known(&entry.stamp).is_some() {
+                if stamp.is_some_and(|stamp| self.tracking.last_known(stamp).is_some()) {
                     return Found::Unheard;
                 }
                 self.live.remove_if(digest, |kept| Arc::ptr_eq(kept, &entry));
@@ -166,8 +166,8 @@ struct Weight {
     least: u64,
 }
 
-impl Weighter<TokenDigest, Arc<Entry>> for Weight {
-    fn weight(&self, _: &TokenDigest, entry: &Arc<Entry>) -> u64 {
-        entry.token.bytes().max(self.least)
+impl Weighter<TokenDigest, Arc<KnownToken>> for Weight {
+    fn weight(&self, _: &TokenDigest, entry: &Arc<KnownToken>) -> u64 {
+        entry.bytes().max(self.least)
     }
 }

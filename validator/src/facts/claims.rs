@@ -1,8 +1,10 @@
 //! The claims of our JWTs (RFC 7519, section 4; RFC 9068, section 2.2).
 
+use std::collections::BTreeSet;
+
 use prost_types::Struct;
 use serde::{Deserialize, Deserializer};
-use tokenbind_index::BindingRef;
+use tokenbind_index::{BindingRef, Subject};
 use tokenbind_proto::index::v1::TokenRecord;
 
 use super::json::Members;
@@ -81,42 +83,46 @@ impl Claims {
         self.client_id.as_deref().unwrap_or_default()
     }
 
-    /// Whether the record grants what was signed and nothing else: whoever could write into the index could otherwise
-    /// widen a token that they hold.
+    /// Whether the record says what was signed, where it says it again. A token's facts are what was signed: whoever could
+    /// write into the index could otherwise widen a token that they hold.
     pub(super) fn agree_with(&self, record: &TokenRecord) -> bool {
-        let audiences = match &self.aud {
-            Audience::One(audience) => std::slice::from_ref(audience),
-            Audience::Several(audiences) => audiences,
-        };
-        let scopes = || {
-            self.scope
-                .as_deref()
-                .unwrap_or_default()
-                .split(' ')
-                .filter(|scope| !scope.is_empty())
-        };
         let bound = BindingRef::from_record(&record.binding_ref).map(|reference| reference.encode());
-        self.client_id() == record.client_id
-            && self.binding_ref == bound
-            && self.sub == record.subject
-            && same_set(|| audiences.iter().map(String::as_str), &record.audiences)
-            && same_set(scopes, &record.scopes)
+        self.client_id() == record.client_id && self.binding_ref == bound && self.scopes() == sorted(&record.scopes)
     }
 
-    /// What the application maps beside the standard claims.
-    pub(super) fn into_mapped(self) -> Struct {
+    /// What is granted, sorted.
+    pub(super) fn scopes(&self) -> Vec<String> {
+        let scopes = self.scope.as_deref().unwrap_or_default().split(' ');
+        let scopes: Vec<_> = scopes.filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+        sorted(&scopes)
+    }
+
+    /// Who may accept the token, sorted.
+    pub(super) fn audiences(&self) -> Vec<String> {
+        match &self.aud {
+            Audience::One(audience) => vec![audience.clone()],
+            Audience::Several(audiences) => sorted(audiences),
+        }
+    }
+
+    /// Who the token speaks for.
+    pub(super) fn subject(&self) -> Subject {
+        Subject::from_claim(&self.sub)
+    }
+
+    /// What the application maps beside the standard claims, if anything.
+    pub(super) fn into_mapped(self) -> Option<Box<Struct>> {
         let mut mapped = self.others.0;
         for name in OTHER_STANDARD_CLAIMS {
             mapped.fields.remove(name);
         }
-        mapped
+        (!mapped.fields.is_empty()).then(|| Box::new(mapped))
     }
 }
 
-/// Whether both hold the same texts. Each is short, so nothing is built for it.
-fn same_set<'a, I: Iterator<Item = &'a str>>(signed: impl Fn() -> I, recorded: &[String]) -> bool {
-    signed().all(|one| recorded.iter().any(|other| other == one))
-        && recorded.iter().all(|other| signed().any(|one| one == other))
+/// The same set of texts, each once.
+fn sorted(texts: &[String]) -> Vec<String> {
+    texts.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect()
 }
 
 #[cfg(test)]
@@ -223,22 +229,19 @@ mod tests {
         let claims = read(&claims()).unwrap();
         let record = TokenRecord {
             client_id: "shop".to_owned(),
-            subject: "user:ada".to_owned(),
             scopes: vec!["r".to_owned(), "w".to_owned()],
-            audiences: vec!["a".to_owned(), "b".to_owned()],
             binding_ref: vec![0; 32],
             ..TokenRecord::default()
         };
         assert!(claims.agree_with(&record));
-        let more = |list: &[String], one: &str| [list, &[one.to_owned()]].concat();
-        let (wider_scopes, wider_audiences) = (more(&record.scopes, "admin"), more(&record.audiences, "c"));
+        let wider_scopes = [record.scopes.as_slice(), &["admin".to_owned()]].concat();
         for other in [
             TokenRecord {
                 client_id: "other".to_owned(),
                 ..record.clone()
             },
             TokenRecord {
-                subject: "user:eve".to_owned(),
+                binding_ref: vec![],
                 ..record.clone()
             },
             TokenRecord {
@@ -249,14 +252,6 @@ mod tests {
                 scopes: vec!["r".to_owned()],
                 ..record.clone()
             },
-            TokenRecord {
-                audiences: wider_audiences,
-                ..record.clone()
-            },
-            TokenRecord {
-                audiences: vec![],
-                ..record.clone()
-            },
         ] {
             assert!(!claims.agree_with(&other), "{other:?}");
         }
@@ -264,7 +259,7 @@ mod tests {
 
     #[test]
     fn only_mapped_claims_remain() {
-        let mapped = read(&claims()).unwrap().into_mapped();
+        let mapped = read(&claims()).unwrap().into_mapped().unwrap();
         assert_eq!(mapped.fields.into_keys().collect::<Vec<_>>(), ["tier"]);
     }
 }

@@ -87,12 +87,25 @@ impl<T> Documents<T> {
         }
     }
 
-    /// The same by a handle, which saves the look-up.
-    pub(crate) async fn get_by(&self, handle: &Kept<T>, bound: Bound) -> Result<Decoded<T>, IndexError> {
-        match bound {
+    /// What is needed of a document, by a handle, which saves the look-up. Where it is kept nothing is counted, and so nothing
+    /// shared by all threads is written.
+    pub(crate) async fn part_of<P>(
+        &self,
+        handle: &Kept<T>,
+        bound: Bound,
+        part: impl Fn(&T) -> P,
+    ) -> Result<Option<P>, IndexError> {
+        if let (Bound::Kept(_), Some(tracking)) = (bound, &self.tracking)
+            && let Some(last) = &*handle.last.load()
+            && tracking.is_current(&last.1)
+        {
+            return Ok(last.0.as_deref().map(part));
+        }
+        let document = match bound {
             Bound::Now => self.read(&handle.id).await,
             Bound::Kept(_) => self.current(handle).await,
-        }
+        };
+        Ok(document?.as_deref().map(part))
     }
 
     /// A stamp that turns old with the next change of a document.
@@ -104,6 +117,12 @@ impl<T> Documents<T> {
             Some(last) if tracking.is_current(&last.1) => Ok(last.1),
             _ => self.renew(&handle, tracking).await.map(|(_, stamp)| stamp),
         }
+    }
+
+    /// The stamp of a document that is kept and may be used.
+    pub(crate) fn current_stamp(&self, id: &str) -> Option<Stamp> {
+        let last = self.kept.get(id)?.last.load_full()?;
+        self.tracking.as_deref()?.is_current(&last.1).then_some(last.1)
     }
 
     /// A document as it was when the index was last heard, and when that was.

@@ -6,9 +6,11 @@
 mod cache;
 mod claims;
 mod documents;
+mod grants;
 mod json;
 mod jwt;
 mod key_set;
+mod known;
 mod reach;
 mod record;
 mod signing_key;
@@ -17,8 +19,9 @@ mod stale;
 mod stamps;
 mod unproven;
 
+use std::hash::{Hash, Hasher};
 use std::mem::size_of;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use prost_types::Struct;
 use thiserror::Error;
@@ -29,26 +32,70 @@ use crate::verdict::Freshness;
 pub use cache::CacheLimits;
 pub use documents::Bound;
 pub(crate) use documents::Documents;
+pub use known::KnownToken;
 pub(crate) use reach::Reach;
 pub use source::{FactInputs, FactSource};
+
+/// What many tokens have in common. It is kept once for all of them.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// What the tokens look like.
+    pub format: TokenFormat,
+    /// To whom they were issued; empty where they do not say (V4).
+    pub client_id: String,
+    /// What is granted, sorted.
+    pub scopes: Vec<String>,
+    /// Who may accept them, sorted.
+    pub audiences: Vec<String>,
+    /// The claim `iss` of JWTs.
+    pub issuer: Option<String>,
+    /// What a transport writes of it, made when it is first needed.
+    pub(crate) written: OnceLock<Box<[u8]>>,
+}
+
+impl Grant {
+    /// What a transport writes of it, the same for every token.
+    pub(crate) fn written(&self, write: fn(&Self) -> Box<[u8]>) -> &[u8] {
+        self.written.get_or_init(|| write(self))
+    }
+
+    /// Everything that tells two apart.
+    fn parts(&self) -> (TokenFormat, &str, &[String], &[String], Option<&str>) {
+        let Self {
+            format,
+            client_id,
+            scopes,
+            audiences,
+            issuer,
+            written: _,
+        } = self;
+        (*format, client_id, scopes, audiences, issuer.as_deref())
+    }
+}
+
+impl PartialEq for Grant {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Grant {}
+
+impl Hash for Grant {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
 
 /// What is known of a token that its slot holds.
 #[derive(Clone, Debug)]
 pub struct TokenFacts {
-    /// What it looks like.
-    pub format: TokenFormat,
-    /// To whom it was issued; empty where it does not say (V4).
-    pub client_id: String,
+    /// What it shares with others.
+    pub grant: Arc<Grant>,
     /// Who it speaks for.
     pub subject: Subject,
-    /// What is granted, sorted.
-    pub scopes: Vec<String>,
-    /// Who may accept it, sorted.
-    pub audiences: Vec<String>,
     /// What it is bound to beside its application.
     pub binding: TokenBinding,
-    /// The claim `iss` of a JWT.
-    pub issuer: Option<String>,
     /// Where it is in the index, and which one it is.
     pub locator: Locator,
     /// When it was issued, in microseconds since 1970.
@@ -63,9 +110,12 @@ pub struct TokenFacts {
     pub revision: Revision,
     /// Of its application, when it was issued.
     pub generation: Generation,
-    /// What the application maps beside the standard claims.
-    pub claims: Struct,
+    /// What the application maps beside the standard claims, if it maps any.
+    pub claims: Option<Box<Struct>>,
 }
+
+/// What keeping a token costs beside its facts: its place in the table, its stamp, and what allocating rounds up to.
+const KEPT_OVERHEAD: usize = 160;
 
 impl TokenFacts {
     /// When it or its record ends, in microseconds since 1970, whichever is first.
@@ -79,10 +129,8 @@ impl TokenFacts {
         let name = match &self.subject {
             Subject::User(name) | Subject::Application(name) => name.len(),
         };
-        let lists = self.scopes.iter().chain(&self.audiences);
-        let lists: usize = lists.map(|item| item.len() + size_of::<String>()).sum();
-        let texts = name + self.client_id.len() + self.issuer.as_ref().map_or(0, String::len);
-        let bytes = size_of::<Self>() + texts + lists + 2 * self.claims.encoded_len();
+        let claims = self.claims.as_ref().map_or(0, |claims| 4 * claims.encoded_len());
+        let bytes = size_of::<Self>() + name + claims + KEPT_OVERHEAD;
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
@@ -140,7 +188,7 @@ pub struct ApplicationFacts {
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The token.
-    pub token: Arc<TokenFacts>,
+    pub token: Arc<KnownToken>,
     /// Its application, if there is one.
     pub application: Option<ApplicationFacts>,
     /// How they are known.

@@ -1,69 +1,72 @@
 //! From the record of a slot to the facts of the token that was presented.
 
+use std::sync::OnceLock;
+
 use prost_types::Struct;
-use tokenbind_index::{BindingRef, Locator, Subject, TokenDigest};
+use tokenbind_index::{BindingRef, Locator, Revision, Subject, TokenDigest};
 use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::{BindingType, Reason, TokenFormat};
 
-use super::claims::NumericDate;
+use super::claims::{Claims, NumericDate};
+use super::grants::Grants;
 use super::json::Members;
 use super::source::Proven;
-use super::{TokenBinding, TokenFacts};
+use super::{Grant, TokenBinding, TokenFacts};
 
-/// The facts of a token, if the record is its own.
-pub(super) fn facts(digest: TokenDigest, proven: Proven, record: Option<TokenRecord>) -> Result<TokenFacts, Reason> {
-    let record = of_this_token(digest, &proven, record)?;
-    let Some(claims) = proven.claims else {
-        let mapped = mapped_claims(&record.claims_json).ok_or(Reason::TokenNotLive)?;
-        return Ok(common(record, proven.locator, TokenFormat::Opaque, mapped));
-    };
-    if !claims.agree_with(&record) {
-        return Err(Reason::TokenNotLive);
+/// The facts of the token, if the record is its own.
+pub(super) fn facts(
+    digest: TokenDigest,
+    proven: Proven,
+    record: Option<TokenRecord>,
+    grants: &Grants,
+) -> Result<TokenFacts, Reason> {
+    let record = of_this_token(digest, &proven.locator, proven.claims.is_none(), record)?;
+    match proven.claims {
+        Some(claims) if !claims.agree_with(&record) => Err(Reason::TokenNotLive),
+        Some(claims) => Ok(signed(proven.locator, claims, record, grants)),
+        None => recorded(proven.locator, record, grants),
     }
-    Ok(TokenFacts {
-        issuer: Some(claims.iss.clone()),
+}
+
+/// The facts of a JWT: what was signed. The record adds how it is bound and until when it is in its slot.
+fn signed(locator: Locator, claims: Claims, record: TokenRecord, grants: &Grants) -> TokenFacts {
+    TokenFacts {
+        binding: binding(&record),
+        grant: grants.shared(Grant {
+            format: TokenFormat::Jwt,
+            client_id: record.client_id,
+            scopes: claims.scopes(),
+            audiences: claims.audiences(),
+            issuer: Some(claims.iss.clone()),
+            written: OnceLock::new(),
+        }),
+        subject: claims.subject(),
+        locator,
         issued_at_us: claims.iat.as_micros(),
         not_before_us: claims.nbf.map_or(0, NumericDate::as_micros),
         expires_at_us: claims.exp.as_micros(),
-        ..common(record, proven.locator, TokenFormat::Jwt, claims.into_mapped())
-    })
-}
-
-/// The record, if the slot holds this very token.
-pub(super) fn of_this_token(
-    digest: TokenDigest,
-    proven: &Proven,
-    record: Option<TokenRecord>,
-) -> Result<TokenRecord, Reason> {
-    let record = record.ok_or(Reason::TokenNotLive)?;
-    if record.digest == digest.0 {
-        Ok(record)
-    } else {
-        Err(not_this_token(proven, &record))
+        record_ends_at_us: ends_at_us(record.revision, record.lifetime_ms),
+        revision: record.revision,
+        generation: record.generation,
+        claims: claims.into_mapped(),
     }
 }
 
-/// The slot holds something else. An opaque token with the nonce of the one that it holds was never issued: somebody knows
-/// the readable part and made up the rest.
-fn not_this_token(proven: &Proven, record: &TokenRecord) -> Reason {
-    if proven.claims.is_none() && record.nonce == proven.locator.nonce.0 {
-        Reason::TokenNotLive
-    } else {
-        Reason::TokenSuperseded
-    }
-}
-
-/// What both formats have in the record.
-fn common(record: TokenRecord, locator: Locator, format: TokenFormat, claims: Struct) -> TokenFacts {
-    let ends_at_us = record.revision.saturating_add(u64::from(record.lifetime_ms) * 1_000);
-    TokenFacts {
-        format,
+/// The facts of an opaque token, which is nothing but its record.
+fn recorded(locator: Locator, record: TokenRecord, grants: &Grants) -> Result<TokenFacts, Reason> {
+    let ends_at_us = ends_at_us(record.revision, record.lifetime_ms);
+    Ok(TokenFacts {
         binding: binding(&record),
+        claims: mapped_claims(&record.claims_json).ok_or(Reason::TokenNotLive)?,
         subject: Subject::from_claim(&record.subject),
-        client_id: record.client_id,
-        scopes: record.scopes,
-        audiences: record.audiences,
-        issuer: None,
+        grant: grants.shared(Grant {
+            format: TokenFormat::Opaque,
+            client_id: record.client_id,
+            scopes: record.scopes,
+            audiences: record.audiences,
+            issuer: None,
+            written: OnceLock::new(),
+        }),
         locator,
         issued_at_us: record.revision,
         not_before_us: 0,
@@ -71,7 +74,35 @@ fn common(record: TokenRecord, locator: Locator, format: TokenFormat, claims: St
         record_ends_at_us: ends_at_us,
         revision: record.revision,
         generation: record.generation,
-        claims,
+    })
+}
+
+fn ends_at_us(revision: Revision, lifetime_ms: u32) -> u64 {
+    revision.saturating_add(u64::from(lifetime_ms) * 1_000)
+}
+
+/// The record, if the slot holds this very token.
+pub(super) fn of_this_token(
+    digest: TokenDigest,
+    locator: &Locator,
+    opaque: bool,
+    record: Option<TokenRecord>,
+) -> Result<TokenRecord, Reason> {
+    let record = record.ok_or(Reason::TokenNotLive)?;
+    if record.digest == digest.0 {
+        Ok(record)
+    } else {
+        Err(not_this_token(locator, opaque, &record))
+    }
+}
+
+/// The slot holds something else. An opaque token with the nonce of the one that it holds was never issued: somebody knows
+/// the readable part and made up the rest.
+fn not_this_token(locator: &Locator, opaque: bool, record: &TokenRecord) -> Reason {
+    if opaque && record.nonce == locator.nonce.0 {
+        Reason::TokenNotLive
+    } else {
+        Reason::TokenSuperseded
     }
 }
 
@@ -87,9 +118,12 @@ fn binding(record: &TokenRecord) -> TokenBinding {
     }
 }
 
-fn mapped_claims(json: &str) -> Option<Struct> {
+/// The outer `None` is for what is no object.
+#[expect(clippy::option_option, reason = "the two mean different things, and only here")]
+fn mapped_claims(json: &str) -> Option<Option<Box<Struct>>> {
     if json.is_empty() {
-        return Some(Struct::default());
+        return Some(None);
     }
-    Members::from_slice(json.as_bytes()).map(|members| members.0)
+    let members = Members::from_slice(json.as_bytes())?;
+    Some((!members.0.fields.is_empty()).then(|| Box::new(members.0)))
 }

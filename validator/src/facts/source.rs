@@ -9,13 +9,15 @@ use tokenbind_index::{
     TokenDigest, TrackedIndex,
 };
 use tokenbind_proto::index::v1::{ApplicationRecord, TokenRecord};
-use tokenbind_proto::v1::Reason;
+use tokenbind_proto::v1::{Reason, TokenFormat};
 
-use super::cache::{CacheLimits, Entry, FactCache, Found, Vacancy};
+use super::cache::{CacheLimits, FactCache, Found, Vacancy};
 use super::claims::Claims;
 use super::documents::{Bound, Documents};
+use super::grants::Grants;
 use super::jwt::UnverifiedJwt;
 use super::key_set::KeySet;
+use super::known::{Keeping, KnownToken};
 use super::reach::Reach;
 use super::unproven::UnprovenReads;
 use super::{ApplicationFacts, Facts, NoFacts, record};
@@ -50,6 +52,7 @@ pub struct FactSource {
     pub(super) tracking: Option<Arc<dyn TrackedIndex>>,
     pub(super) clock: Arc<dyn Clock>,
     keys: KeySet,
+    grants: Grants,
     pub(super) applications: Documents<ApplicationFacts>,
     pub(super) cache: Option<FactCache>,
     pub(super) reach: Reach,
@@ -81,6 +84,7 @@ impl FactSource {
             .clone()
             .and_then(|tracking| FactCache::new(tracking, Arc::clone(&clock), limits));
         Self {
+            grants: Grants::new(),
             keys: KeySet::new(Arc::clone(&store), Arc::clone(&clock)),
             applications: Documents::new(
                 DocumentKind::Application,
@@ -115,10 +119,10 @@ impl FactSource {
         };
         let kept = |revision| Freshness::of_cache(checked_at_us, revision, confirmed.age_us);
         match cache.find(&digest).await {
-            Found::Live(entry) => Ok(Facts {
-                application: self.application_by(&entry, bound).await?,
-                freshness: kept(entry.token.revision),
-                token: Arc::clone(&entry.token),
+            Found::Live(token) => Ok(Facts {
+                application: self.application_of(&token, bound).await?,
+                freshness: kept(token.revision),
+                token,
             }),
             Found::Refused(reason) => Err(NoFacts::Refused {
                 reason,
@@ -129,8 +133,41 @@ impl FactSource {
         }
     }
 
-    /// Reads the index for an answer that must be of now; nothing is kept.
+    /// Reads the index for an answer that must be of now.
     async fn read_now(&self, token: &str, digest: TokenDigest) -> Result<Facts, NoFacts> {
+        if let Some(known) = self.cache.as_ref().and_then(|cache| cache.last(&digest)) {
+            return self.read_again(known, token, digest).await;
+        }
+        let facts = self.read_first(token, digest).await?;
+        if let Some(cache) = &self.cache {
+            cache.remember(digest, &facts.token);
+        }
+        Ok(facts)
+    }
+
+    /// Reads the record and the application of a token that was read before. What it says itself is the same text still, so
+    /// its signature is not verified once more, and the application is known before the record is there.
+    async fn read_again(&self, known: Arc<KnownToken>, token: &str, digest: TokenDigest) -> Result<Facts, NoFacts> {
+        let checked_at_us = self.clock.now_us();
+        let (record, application) = tokio::try_join!(
+            self.store.read(&known.locator),
+            self.application_now(&known.grant.client_id)
+        )?;
+        let freshness = Freshness::of_index(checked_at_us, record.as_ref().map_or(0, |record| record.revision));
+        let opaque = known.grant.format == TokenFormat::Opaque;
+        let record = record::of_this_token(digest, &known.locator, opaque, record);
+        let record = record.map_err(|reason| NoFacts::Refused { reason, freshness })?;
+        if record.revision != known.revision {
+            return self.read_first(token, digest).await;
+        }
+        Ok(Facts {
+            token: known,
+            application,
+            freshness,
+        })
+    }
+
+    async fn read_first(&self, token: &str, digest: TokenDigest) -> Result<Facts, NoFacts> {
         let checked_at_us = self.clock.now_us();
         let proven = self.prove(token).await?;
         let (record, application) = match &proven.claims {
@@ -148,9 +185,10 @@ impl FactSource {
             },
         };
         let freshness = Freshness::of_index(checked_at_us, record.as_ref().map_or(0, |record| record.revision));
-        let token = record::facts(digest, proven, record).map_err(|reason| NoFacts::Refused { reason, freshness })?;
+        let token = record::facts(digest, proven, record, &self.grants);
+        let token = token.map_err(|reason| NoFacts::Refused { reason, freshness })?;
         Ok(Facts {
-            token: Arc::new(token),
+            token: Arc::new(token.into()),
             application,
             freshness,
         })
@@ -179,22 +217,22 @@ impl FactSource {
         };
         let revision = read.value.as_ref().map_or(0, |record| record.revision);
         let freshness = Freshness::of_index(checked_at_us, revision);
-        let token = match record::facts(digest, proven, read.value) {
-            Ok(token) => Arc::new(token),
+        let token = match record::facts(digest, proven, read.value, &self.grants) {
+            Ok(token) => token,
             Err(reason) => {
                 vacancy.refuse(reason);
                 return Err(NoFacts::Refused { reason, freshness });
             }
         };
-        let entry = Arc::new(Entry {
-            application: self.applications.handle(&token.client_id),
-            token,
+        let keeping = Keeping {
+            application: self.applications.handle(&token.grant.client_id),
             stamp: read.stamp,
-        });
-        vacancy.fill(Arc::clone(&entry));
+        };
+        let token = Arc::new(KnownToken::keeping(token, keeping));
+        vacancy.fill(Arc::clone(&token));
         Ok(Facts {
-            application: self.application_by(&entry, bound).await?,
-            token: Arc::clone(&entry.token),
+            application: self.application_of(&token, bound).await?,
+            token,
             freshness,
         })
     }
@@ -204,7 +242,7 @@ impl FactSource {
     async fn look(&self, digest: TokenDigest, proven: &Proven) -> Result<Result<(), (Reason, Revision)>, IndexError> {
         let record = self.unproven.read(&proven.locator).await?;
         let revision = record.as_ref().map_or(0, |record| record.revision);
-        let found = record::of_this_token(digest, proven, record);
+        let found = record::of_this_token(digest, &proven.locator, proven.claims.is_none(), record);
         Ok(found.map(drop).map_err(|reason| (reason, revision)))
     }
 
@@ -220,12 +258,14 @@ impl FactSource {
         }
     }
 
-    async fn application_by(&self, entry: &Entry, bound: Bound) -> Result<Option<ApplicationFacts>, IndexError> {
-        if entry.token.client_id.is_empty() {
-            return Ok(None);
+    async fn application_of(&self, token: &KnownToken, bound: Bound) -> Result<Option<ApplicationFacts>, IndexError> {
+        match token.kept() {
+            Some(keeping) if !token.grant.client_id.is_empty() => {
+                let copied = |application: &ApplicationFacts| *application;
+                self.applications.part_of(&keeping.application, bound, copied).await
+            }
+            _ => Ok(None),
         }
-        let application = self.applications.get_by(&entry.application, bound).await?;
-        Ok(application.as_deref().copied())
     }
 
     async fn application_now(&self, client_id: &str) -> Result<Option<ApplicationFacts>, IndexError> {

@@ -49,21 +49,22 @@ impl FactSource {
         // Before it is known how old it is: never younger than it says.
         let checked_at_us = self.clock.now_us();
         let tracking = self.tracking.as_deref()?;
-        let entry = self.cache.as_ref()?.last(&TokenDigest::of(token))?;
-        if entry.token.format != TokenFormat::Jwt {
+        let token = self.cache.as_ref()?.last(&TokenDigest::of(token))?;
+        if token.grant.format != TokenFormat::Jwt {
             return None;
         }
-        let mut age_us = tracking.last_known(&entry.stamp)?.age_us;
-        let application = if entry.token.client_id.is_empty() {
+        let keeping = token.kept()?;
+        let mut age_us = tracking.last_known(&keeping.stamp)?.age_us;
+        let application = if token.grant.client_id.is_empty() {
             None
         } else {
-            let (application, known) = self.applications.last_known_by(&entry.application)?;
+            let (application, known) = self.applications.last_known_by(&keeping.application)?;
             age_us = age_us.max(known.age_us);
             application.as_deref().copied()
         };
         (age_us <= allow_stale_us).then(|| Facts {
-            freshness: Freshness::of_cache(checked_at_us, entry.token.revision, age_us),
-            token: entry.token.clone(),
+            freshness: Freshness::of_cache(checked_at_us, token.revision, age_us),
+            token,
             application,
         })
     }

@@ -18,11 +18,12 @@ impl FactSource {
             .cache
             .as_ref()
             .and_then(|cache| cache.last(&TokenDigest::of(token)));
-        let kept = kept.map(|entry| entry.stamp).filter(|stamp| tracking.is_current(stamp));
+        let kept = kept.and_then(|token| token.kept().map(|keeping| keeping.stamp));
+        let kept = kept.filter(|stamp| tracking.is_current(stamp));
         let token = match kept {
             Some(stamp) => stamp,
             None => tracking.read_tracked(&facts.locator).await?.stamp,
         };
-        Ok([token, self.applications.stamp(&facts.client_id).await?])
+        Ok([token, self.applications.stamp(&facts.grant.client_id).await?])
     }
 }

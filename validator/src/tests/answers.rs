@@ -64,7 +64,10 @@ async fn v3_is_a_403_and_the_token_goes_on_working() {
     let verdict = fixture.verdict_for(&token, &elsewhere, |_| {}).await;
     assert_eq!(verdict.reason, Reason::ClientNotAccepted);
     assert_eq!(answer(&verdict), (Decision::PermissionDenied, 403, "Bearer"));
-    assert_eq!(verdict.token.as_ref().map(|token| token.client_id.as_str()), Some(SHOP));
+    assert_eq!(
+        verdict.token.as_ref().map(|token| token.grant.client_id.as_str()),
+        Some(SHOP)
+    );
     // Case 13: the same token at its own API right after.
     assert_eq!(fixture.reason(&token).await, Reason::Valid);
 }

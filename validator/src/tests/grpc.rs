@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokenbind_index::SecretHash;
+use tokenbind_proto::answering::validation_service_server::ValidationService as _;
 use tokenbind_proto::index::v1::SecretDigest;
-use tokenbind_proto::v1::validation_service_server::ValidationService as _;
 use tokenbind_proto::v1::{
     self, Decision, FreshnessSource, IntrospectTokenRequest, IntrospectTokenResponse, Presenter, Reason,
     ValidateTokenRequest, ValidateTokenResponse, ValidateTokensRequest, ValidateTokensResponse,
@@ -83,7 +83,7 @@ impl Service {
         request: ValidateTokenRequest,
     ) -> Result<ValidateTokenResponse, Status> {
         let answer = self.grpc.validate_token(with_credentials(credentials, request)).await;
-        answer.map(tonic::Response::into_inner)
+        answer.map(|answer| received(answer.get_ref()))
     }
 
     pub(super) async fn batch(&self, requests: Vec<ValidateTokenRequest>) -> Result<ValidateTokensResponse, Status> {
@@ -99,7 +99,7 @@ impl Service {
         self.grpc
             .validate_tokens(request)
             .await
-            .map(tonic::Response::into_inner)
+            .map(|answer| received(answer.get_ref()))
     }
 
     pub(super) async fn introspect(
@@ -338,4 +338,11 @@ async fn without_the_index_the_answer_is_to_try_again_v10() {
     }
     service.fixture.store.switch(true);
     assert!(service.validate(service.basic(), ask(&token)).await.is_ok());
+}
+
+/// What a client gets of a message that was sent.
+pub(super) fn received<T: prost::Message + Default>(sent: &impl prost::Message) -> T {
+    let bytes = sent.encode_to_vec();
+    assert_eq!(bytes.len(), sent.encoded_len());
+    T::decode(bytes.as_slice()).unwrap()
 }

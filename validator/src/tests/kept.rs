@@ -1,5 +1,7 @@
 //! What a validator keeps, for how long, and what it never keeps.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
 use tokenbind_index::{BindingIndex as _, DocumentKind, DocumentStore as _, Locator, OpaqueToken, Selection};
 use tokenbind_proto::v1::{self, FreshnessSource, Reason};
@@ -290,5 +292,28 @@ async fn a_resource_is_as_fresh_as_the_answer_has_to_be() {
     for consistency in [Consistency::AtLeastAsFresh(revision), Consistency::FullyConsistent] {
         let resource = callers.resource(&caller, "", consistency).await.unwrap();
         assert!(!resource.accepts_client(SHOP), "{consistency:?}");
+    }
+}
+
+/// Credentials that were good are recalled, for as long as they are.
+#[tokio::test]
+async fn credentials_are_recalled_until_the_resource_changes() {
+    let fixture = fixture().await;
+    let rotated_at = i64::try_from(fixture.clock_us() / 1_000_000).unwrap() + 100;
+    let old = || secret(SECRET, rotated_at);
+    fixture.put_resource(resource(), vec![old(), secret("new", 0)]).await;
+    let callers = Callers::new(&fixture.inputs, None);
+    let value = |secret: &str| format!("Basic {}", STANDARD.encode(format!("{RESOURCE}:{secret}")));
+    let good = async |secret: &str| callers.identify_by(Some(value(secret).as_bytes())).await.is_ok();
+    for _ in 0..3 {
+        assert!(good(SECRET).await && good("new").await && !good("wrong").await);
+    }
+    fixture.pass(100);
+    assert!(!good(SECRET).await, "it has ended");
+    assert!(good("new").await);
+    fixture.put_resource(resource(), vec![secret("newer", 0)]).await;
+    assert!(!good("new").await && good("newer").await);
+    for _ in 0..3 {
+        assert!(!good("new").await && good("newer").await);
     }
 }

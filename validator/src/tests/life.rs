@@ -30,9 +30,9 @@ async fn a_live_token_is_allowed_with_its_facts_v9_v11() {
         );
         assert_eq!(verdict.www_authenticate, "");
         let facts = verdict.token.unwrap();
-        assert_eq!((facts.format, facts.client_id.as_str()), (format, SHOP));
+        assert_eq!((facts.grant.format, facts.grant.client_id.as_str()), (format, SHOP));
         assert_eq!(
-            (&facts.subject, &facts.scopes, &facts.audiences),
+            (&facts.subject, &facts.grant.scopes, &facts.grant.audiences),
             (&spec.subject, &spec.scopes, &spec.audiences)
         );
         assert_eq!(facts.expires_at_us - facts.issued_at_us, LIFETIME_SECONDS * 1_000_000);

@@ -1,13 +1,13 @@
 //! V3 to V9 as policy judges them, and that nothing passes with a single condition broken.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
 use tokenbind_index::{BindingValue, Locator, Namespace, Subject};
 use tokenbind_proto::v1::{self, BindingType, Decision, Reason, TokenFormat};
 
 use super::fixture::{AUDIENCE, RESOURCE, SHOP, binding, resource, texts};
-use crate::facts::{ApplicationFacts, Facts, TokenBinding, TokenFacts};
+use crate::facts::{ApplicationFacts, Facts, Grant, TokenBinding, TokenFacts};
 use crate::policy;
 use crate::verdict::Freshness;
 use crate::{Consistency, Presented, Presenter, Question, Resource};
@@ -29,13 +29,16 @@ impl Case {
     fn bound_by(token_binding: TokenBinding) -> Self {
         Self {
             token: TokenFacts {
-                format: TokenFormat::Jwt,
-                client_id: SHOP.to_owned(),
+                grant: Arc::new(Grant {
+                    format: TokenFormat::Jwt,
+                    client_id: SHOP.to_owned(),
+                    scopes: texts(&["a", "b"]),
+                    audiences: texts(&["https://other.example", AUDIENCE]),
+                    issuer: None,
+                    written: OnceLock::new(),
+                }),
                 subject: Subject::User("ada".to_owned()),
-                scopes: texts(&["a", "b"]),
-                audiences: texts(&["https://other.example", AUDIENCE]),
                 binding: token_binding,
-                issuer: None,
                 locator: Locator::from_bytes(&[0; 48]).unwrap(),
                 issued_at_us: 0,
                 not_before_us: 0,
@@ -43,7 +46,7 @@ impl Case {
                 record_ends_at_us: 1,
                 revision: 1,
                 generation: 1,
-                claims: prost_types::Struct::default(),
+                claims: None,
             },
             application: ApplicationFacts {
                 generation: 1,
@@ -58,6 +61,10 @@ impl Case {
             expected_client_ids: vec![],
             required_scopes: vec![],
         }
+    }
+
+    fn grant(&mut self) -> &mut Grant {
+        Arc::make_mut(&mut self.token.grant)
     }
 
     fn unbound() -> Self {
@@ -89,7 +96,7 @@ impl Case {
 
     fn reason(&self) -> Reason {
         let facts = Facts {
-            token: Arc::new(self.token.clone()),
+            token: Arc::new(self.token.clone().into()),
             application: Some(self.application),
             freshness: Freshness::of_token(0),
         };
@@ -149,12 +156,12 @@ fn v3_only_the_application_it_was_issued_to() {
 
 #[test]
 fn v4_a_token_must_name_its_application() {
-    let nameless = Case::unbound().with(|case| case.token.client_id = String::new());
+    let nameless = Case::unbound().with(|case| case.grant().client_id = String::new());
     let accepted = nameless.clone().with(|case| {
         case.resource.accepted_client_ids = texts(&[""]);
         case.presenter.client_id = Some("");
     });
-    let elsewhere = nameless.clone().with(|case| case.token.audiences = vec![]);
+    let elsewhere = nameless.clone().with(|case| case.grant().audiences = vec![]);
     check(
         "V4",
         vec![
@@ -169,7 +176,7 @@ fn v4_a_token_must_name_its_application() {
 fn v5_only_the_audience_it_was_issued_for() {
     let audiences = |audiences: &[&str]| {
         let audiences = texts(audiences);
-        Case::unbound().with(|case| case.token.audiences = audiences)
+        Case::unbound().with(|case| case.grant().audiences = audiences)
     };
     // A resource without audiences is its own; one with some is not.
     let by_name = |case: Case| case.with(|case| case.resource.audiences = vec![]);
@@ -309,8 +316,8 @@ fn v14_a_resource_can_demand_a_stronger_binding() {
 
 /// Every way to spoil a request. Each must be enough by itself.
 const FAULTS: [fn(&mut Case); 9] = [
-    |case| case.token.audiences = texts(&["https://elsewhere.example"]),
-    |case| case.token.client_id.clear(),
+    |case| case.grant().audiences = texts(&["https://elsewhere.example"]),
+    |case| case.grant().client_id.clear(),
     |case| case.presenter.client_id = Some("thief"),
     |case| case.expected_client_ids = texts(&["somebody else"]),
     |case| case.resource.accepted_client_ids.retain(|client_id| client_id != SHOP),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use tokenbind_index::{BindingIndex as _, DocumentKind, DocumentStore as _, Expect, Selection};
-use tokenbind_proto::v1::validation_service_server::ValidationService as _;
-use tokenbind_proto::v1::{self, Reason, ValidateTokenRequest, WatchTokenRequest, WatchTokenResponse};
+use tokenbind_proto::answering::WatchTokenResponse;
+use tokenbind_proto::answering::validation_service_server::ValidationService as _;
+use tokenbind_proto::v1::{self, Reason, ValidateTokenRequest, WatchTokenRequest};
 use tokenbind_runtime::shutdown::Shutdown;
 use tokio::time::timeout;
 use tonic::{Code, Status};

@@ -1,6 +1,7 @@
 //! `tokenbind.v1.ValidationService`.
 
 mod answers;
+mod facts;
 mod place;
 mod request;
 mod response;
@@ -8,16 +9,19 @@ mod status;
 mod stream;
 mod watch;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use tokenbind_proto::v1::validation_service_server::ValidationService;
-use tokenbind_proto::v1::{
-    IntrospectTokenRequest, IntrospectTokenResponse, StreamValidateRequest, StreamValidateResponse,
-    ValidateTokenRequest, ValidateTokenResponse, ValidateTokensRequest, ValidateTokensResponse, WatchTokenRequest,
-    WatchTokenResponse,
+use tokenbind_proto::answering::validation_service_server::ValidationService;
+use tokenbind_proto::answering::{
+    StreamValidateResponse, ValidateTokenResponse, ValidateTokensResponse, WatchTokenResponse,
 };
-use tokenbind_runtime::credentials::Credentials;
+use tokenbind_proto::v1::{
+    IntrospectTokenRequest, IntrospectTokenResponse, StreamValidateRequest, ValidateTokenRequest,
+    ValidateTokensRequest, WatchTokenRequest,
+};
+use tokenbind_runtime::credentials::{self, Credentials};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -64,11 +68,9 @@ impl ValidationGrpc {
     }
 
     async fn identify(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
-        let credentials = credentials(metadata)?;
-        self.callers
-            .identify(credentials.as_ref())
-            .await
-            .map_err(|error| status::caller(&error))
+        let value = credentials::presented(metadata).map_err(|_| status::caller(&CallerError::InvalidClient))?;
+        let caller = self.callers.identify_by(value).await;
+        caller.map_err(|error| status::caller(&error))
     }
 
     async fn answer(
@@ -100,8 +102,9 @@ impl ValidationService for ValidationGrpc {
         request: Request<ValidateTokenRequest>,
     ) -> Result<Response<ValidateTokenResponse>, Status> {
         let caller = self.identify(request.metadata()).await?;
-        let checked = request::check_one(request.get_ref())?;
-        self.answer(&caller, request.get_ref(), checked, Place::Whole)
+        let request = request.into_inner();
+        let checked = request::check_one(&request)?;
+        self.answer(&caller, &request, checked, Place::Whole)
             .await
             .map(Response::new)
     }
@@ -182,7 +185,9 @@ impl ValidationService for ValidationGrpc {
         request::check_introspection(request)?;
         let active = self.validator.introspect(Presented(&request.token), &caller).await;
         let active = active.map_err(|error| status::unavailable(&error))?;
-        Ok(Response::new(response::introspected(active.as_deref())))
+        Ok(Response::new(response::introspected(
+            active.as_deref().map(Deref::deref),
+        )))
     }
 }
 

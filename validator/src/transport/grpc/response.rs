@@ -1,44 +1,28 @@
 //! Answers, as the `.proto` writes them.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost_types::{Duration, Struct, Timestamp};
 use tokenbind_index::BindingRef;
-use tokenbind_proto::v1::{
-    self, BindingType, Confirmation, IntrospectTokenResponse, TokenFormat, ValidateTokenResponse,
-};
+use tokenbind_proto::answering::{Facts, ValidateTokenResponse};
+use tokenbind_proto::v1::{self, BindingType, Confirmation, IntrospectTokenResponse, TokenFormat};
 
-use crate::facts::{TokenBinding, TokenFacts};
+use crate::facts::{KnownToken, TokenBinding, TokenFacts};
 use crate::verdict::{Freshness, Verdict};
 
 pub(super) fn validated(verdict: &Verdict) -> ValidateTokenResponse {
     ValidateTokenResponse {
         decision: verdict.decision().into(),
         reason: verdict.reason.into(),
-        token: verdict.token.as_deref().map(token_facts),
+        token: verdict.token.as_ref().map(|token| {
+            let token: Arc<KnownToken> = Arc::clone(token);
+            Facts::new(token)
+        }),
         http_status: verdict.http_status(),
         www_authenticate: verdict.www_authenticate.clone().into_owned(),
         freshness: Some(freshness(&verdict.freshness)),
-    }
-}
-
-fn token_facts(token: &TokenFacts) -> v1::TokenFacts {
-    v1::TokenFacts {
-        client_id: token.client_id.clone(),
-        subject: token.subject.claim(),
-        username: token.subject.username().unwrap_or_default().to_owned(),
-        scopes: token.scopes.clone(),
-        audiences: token.audiences.clone(),
-        token_format: token.format.into(),
-        binding: Some(v1::Binding {
-            r#type: token.binding.binding_type().into(),
-            r#ref: binding_ref(token),
-        }),
-        issued_at: Some(timestamp(token.issued_at_us)),
-        expires_at: Some(timestamp(token.expires_at_us)),
-        token_id: token.locator.encode(),
-        authorized_user_type: token.subject.authorized_user_type().to_owned(),
-        claims: claims(token),
     }
 }
 
@@ -49,19 +33,19 @@ pub(super) fn introspected(active: Option<&TokenFacts>) -> IntrospectTokenRespon
     };
     IntrospectTokenResponse {
         active: true,
-        scope: token.scopes.join(" "),
-        client_id: token.client_id.clone(),
+        scope: token.grant.scopes.join(" "),
+        client_id: token.grant.client_id.clone(),
         username: token.subject.username().unwrap_or_default().to_owned(),
         token_type: "Bearer".to_owned(),
         exp: seconds(token.expires_at_us),
         iat: seconds(token.issued_at_us),
-        nbf: match token.format {
+        nbf: match token.grant.format {
             TokenFormat::Opaque => seconds(token.issued_at_us),
             TokenFormat::Jwt | TokenFormat::Unspecified => seconds(token.not_before_us),
         },
         sub: token.subject.claim(),
-        aud: token.audiences.clone(),
-        iss: token.issuer.clone().unwrap_or_default(),
+        aud: token.grant.audiences.clone(),
+        iss: token.grant.issuer.clone().unwrap_or_default(),
         jti: token.locator.encode(),
         binding_type: binding_word(token.binding.binding_type()).to_owned(),
         binding_ref: binding_ref(token),
@@ -95,7 +79,7 @@ fn binding_ref(token: &TokenFacts) -> String {
 }
 
 fn claims(token: &TokenFacts) -> Option<Struct> {
-    (!token.claims.fields.is_empty()).then(|| token.claims.clone())
+    token.claims.as_deref().cloned()
 }
 
 fn freshness(freshness: &Freshness) -> v1::Freshness {
@@ -111,7 +95,7 @@ fn freshness(freshness: &Freshness) -> v1::Freshness {
     }
 }
 
-fn timestamp(micros: u64) -> Timestamp {
+pub(super) fn timestamp(micros: u64) -> Timestamp {
     let (seconds, nanos) = split(micros);
     Timestamp { seconds, nanos }
 }

@@ -5,8 +5,9 @@ use std::task::Poll;
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, poll};
-use tokenbind_proto::v1::stream_validate_response::Answer;
-use tokenbind_proto::v1::{StreamValidateRequest, StreamValidateResponse};
+use tokenbind_proto::answering::StreamValidateResponse;
+use tokenbind_proto::answering::stream_validate_response::Answer;
+use tokenbind_proto::v1::StreamValidateRequest;
 use tokio::sync::mpsc::{Permit, Sender};
 use tonic::Status;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokenbind_index::Stamp;
-use tokenbind_proto::v1::{Decision, ValidateTokenRequest, WatchTokenResponse};
+use tokenbind_proto::answering::WatchTokenResponse;
+use tokenbind_proto::v1::{Decision, ValidateTokenRequest};
 use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 use tonic::Status;
@@ -13,7 +14,6 @@ use super::place::Place;
 use super::request::Checked;
 use super::{ValidationGrpc, response, status};
 use crate::caller::PresentedCredentials;
-use crate::facts::TokenFacts;
 use crate::resource::Resource;
 use crate::verdict::Verdict;
 use crate::watch::Disturbance;
@@ -60,7 +60,7 @@ impl Watch {
             if !std::mem::replace(&mut told, true) {
                 self.tell(&look, &answers).await?;
             }
-            let ends_at_us = look.verdict.token.as_deref().map_or(0, TokenFacts::ends_at_us);
+            let ends_at_us = look.verdict.token.as_deref().map_or(0, |token| token.ends_at_us());
             if self.grpc.calls.disturbed(&stamps, ends_at_us).await == Disturbance::Unheard {
                 return Err(status::unheard());
             }
