@@ -10,7 +10,7 @@ use tokenbind_runtime::credentials::Credentials;
 
 use crate::facts::{Bound, Documents, FactInputs, Reach};
 use crate::question::Consistency;
-use crate::remembered::{GoodCaller, Remembered};
+use crate::remembered::{AuthorizationDigest, GoodCaller, Remembered};
 use crate::resource::{Registered, Resource, registered};
 
 /// The longest `resource_id`, in bytes.
@@ -97,42 +97,49 @@ impl Callers {
         }
     }
 
-    /// Who calls, by a value of `authorization`. What was good a moment ago still is, until the resource changes.
+    /// Whose this value of `authorization` was a moment ago and still is. Nothing is waited for; `None` says only that it
+    /// has to be looked at.
+    pub(crate) fn recall(&self, authorization: &AuthorizationDigest) -> Option<Caller> {
+        let tracking = self.tracking.as_deref()?;
+        let confirmed = tracking.confirmed()?;
+        let known = self.remembered.get(authorization)?;
+        let good = tracking.is_current(&known.stamp) && (known.ends_at == 0 || lives(known.ends_at, self.now()));
+        good.then(|| Caller::Resource(Arc::clone(&known.resource), Bound::Kept(confirmed)))
+    }
+
+    /// Who calls, by a value of `authorization`.
     pub async fn identify_by(&self, authorization: Option<&[u8]>) -> Result<Caller, CallerError> {
         let Some(value) = authorization else {
             return self.identify(None).await;
         };
-        if let Some(caller) = self.recall(value) {
+        let digest = AuthorizationDigest::of(value);
+        if let Some(caller) = self.recall(&digest) {
             return Ok(caller);
         }
         let credentials = Credentials::parse(value).map_err(|_| CallerError::InvalidClient)?;
         let shown = self.presented(Some(&credentials))?;
-        let PresentedCredentials::Secret { id, hash } = &shown else {
-            return self.verify(&shown).await;
-        };
-        // Before the resource is looked at: a change that is told from here on makes it old.
-        let stamp = self.resources.current_stamp(id);
-        let (resource, ends_at, bound) = self.authenticate_by(id, hash).await?;
-        if let (Some(stamp), Bound::Kept(_)) = (stamp, bound) {
-            let resource = Arc::clone(&resource);
-            self.remembered.insert(
-                value,
-                GoodCaller {
-                    resource,
-                    stamp,
-                    ends_at,
-                },
-            );
-        }
-        Ok(Caller::Resource(resource, bound))
+        let caller = Box::pin(self.verify(&shown)).await?;
+        Box::pin(self.remember(digest, &shown)).await;
+        Ok(caller)
     }
 
-    fn recall(&self, authorization: &[u8]) -> Option<Caller> {
-        let tracking = self.tracking.as_deref()?;
-        let confirmed = tracking.confirmed()?;
-        let known = self.remembered.get(authorization)?;
-        let good = tracking.is_current(&known.stamp) && lives(known.ends_at, self.now());
-        good.then(|| Caller::Resource(Arc::clone(&known.resource), Bound::Kept(confirmed)))
+    /// Remembers credentials that are good.
+    async fn remember(&self, authorization: AuthorizationDigest, shown: &PresentedCredentials) {
+        let PresentedCredentials::Secret { id, hash } = shown else {
+            return;
+        };
+        // Before the resource is looked at: a change that is told from here on makes it old.
+        let Some(stamp) = self.resources.current_stamp(id) else {
+            return;
+        };
+        if let Ok((resource, ends_at, Bound::Kept(_))) = self.authenticate_by(id, hash).await {
+            let caller = GoodCaller {
+                resource,
+                stamp,
+                ends_at,
+            };
+            self.remembered.insert(authorization, caller);
+        }
     }
 
     /// Who calls. Credentials that are sent must be right, also where none are needed.
@@ -218,6 +225,23 @@ impl Callers {
         self.resources.stamp(resource_id).await
     }
 
+    /// The resource that a question is about, where it was just looked up as fresh as the question needs it. `None` where
+    /// [`Self::resource`] has to look.
+    ///
+    /// # Errors
+    /// The caller may not ask for it.
+    pub(crate) fn own<'a>(
+        caller: &'a Caller,
+        named: &str,
+        consistency: Consistency,
+    ) -> Result<Option<&'a Arc<Resource>>, CallerError> {
+        match caller {
+            Caller::Resource(own, _) if !named.is_empty() && named != own.id() => Err(CallerError::ForAnother),
+            Caller::Resource(own, known) => Ok(known.satisfies(consistency).then_some(own)),
+            Caller::Unauthenticated(_) => Ok(None),
+        }
+    }
+
     /// The resource that a question is about: the caller, or for development whichever it names. It is as fresh as the
     /// answer has to be.
     pub async fn resource(
@@ -226,10 +250,10 @@ impl Callers {
         named: &str,
         consistency: Consistency,
     ) -> Result<Arc<Resource>, CallerError> {
+        if let Some(own) = Self::own(caller, named, consistency)? {
+            return Ok(Arc::clone(own));
+        }
         let id = match caller {
-            Caller::Resource(own, _) if !named.is_empty() && named != own.id() => return Err(CallerError::ForAnother),
-            // It was just looked up as fresh as this needs it.
-            Caller::Resource(own, known) if known.satisfies(consistency) => return Ok(Arc::clone(own)),
             Caller::Resource(own, _) => own.id(),
             Caller::Unauthenticated(default) if named.is_empty() => default,
             Caller::Unauthenticated(_) => named,

@@ -51,9 +51,23 @@ impl Validator {
     /// # Errors
     /// The index cannot be asked.
     pub async fn validate(&self, question: &Question<'_>) -> Result<Verdict, Unavailable> {
-        let verdict = self.judge(question).await?;
+        if let Some(verdict) = self.validate_kept(question) {
+            return Ok(verdict);
+        }
+        // Apart, so that an answer at once does not pay for the room that waiting would take.
+        let verdict = Box::pin(self.judge(question)).await?;
         self.answered(question, &verdict);
         Ok(verdict)
+    }
+
+    /// Answers a question from what is kept, without waiting for anything. `None` says that the index has to be asked, and
+    /// nothing of the token: [`Self::validate`] does that.
+    pub fn validate_kept(&self, question: &Question<'_>) -> Option<Verdict> {
+        let facts = self.facts.kept(question.token.0, question.consistency)?;
+        let now_us = facts.freshness.checked_at_us;
+        let verdict = self.judge_facts(facts, question, now_us);
+        self.answered(question, &verdict);
+        Some(verdict)
     }
 
     /// Counts and logs a verdict of [`Self::judge`] that is going to be told.
@@ -101,21 +115,21 @@ impl Validator {
             .resolve_or_last_known(question.token.0, question.consistency, allow_stale_us)
             .await
         {
-            Ok(facts) => Ok(self.judge_facts(&facts, question)),
+            Ok(facts) => Ok(self.judge_facts(facts, question, self.clock.now_us())),
             Err(NoFacts::Refused { reason, freshness }) => Ok(refused(reason, question, freshness)),
             Err(NoFacts::Unavailable(error)) => Err(error.into()),
         }
     }
 
     /// What is done on every call, wherever the facts came from.
-    fn judge_facts(&self, facts: &Facts, question: &Question<'_>) -> Verdict {
-        if let Some(reason) = liveness::refusal(facts, self.clock.now_us()) {
+    fn judge_facts(&self, facts: Facts, question: &Question<'_>, now_us: u64) -> Verdict {
+        if let Some(reason) = liveness::refusal(&facts, now_us) {
             return refused(reason, question, facts.freshness);
         }
-        let reason = policy::judge(facts, question, &self.tenant);
+        let reason = policy::judge(&facts, question, &self.tenant);
         Verdict {
             // A resource learns nothing of a token that is not for it.
-            token: (reason != Reason::AudienceMismatch).then(|| Arc::clone(&facts.token)),
+            token: (reason != Reason::AudienceMismatch).then_some(facts.token),
             www_authenticate: challenge(reason, question),
             reason,
             freshness: facts.freshness,

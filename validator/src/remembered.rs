@@ -12,10 +12,19 @@ use crate::resource::Resource;
 const MAX_REMEMBERED: usize = 1_000;
 
 /// SHA-256 of a value of `authorization`. The secret in it was generated (256 bits), so its digest tells nobody anything.
-type Presented = [u8; 32];
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AuthorizationDigest([u8; 32]);
+
+impl AuthorizationDigest {
+    pub(crate) fn of(authorization: &[u8]) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, authorization).as_ref());
+        Self(hash)
+    }
+}
 
 #[derive(Debug)]
-pub(crate) struct Remembered(Cache<Presented, Arc<GoodCaller>>);
+pub(crate) struct Remembered(Cache<AuthorizationDigest, Arc<GoodCaller>>);
 
 /// Whose credentials some bytes are.
 #[derive(Debug)]
@@ -32,17 +41,11 @@ impl Remembered {
         Self(Cache::new(MAX_REMEMBERED))
     }
 
-    pub(crate) fn get(&self, presented: &[u8]) -> Option<Arc<GoodCaller>> {
-        self.0.get(&hashed(presented))
+    pub(crate) fn get(&self, authorization: &AuthorizationDigest) -> Option<Arc<GoodCaller>> {
+        self.0.get(authorization)
     }
 
-    pub(crate) fn insert(&self, presented: &[u8], caller: GoodCaller) {
-        self.0.insert(hashed(presented), Arc::new(caller));
+    pub(crate) fn insert(&self, authorization: AuthorizationDigest, caller: GoodCaller) {
+        self.0.insert(authorization, Arc::new(caller));
     }
-}
-
-fn hashed(presented: &[u8]) -> Presented {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, presented).as_ref());
-    hash
 }

@@ -116,6 +116,13 @@ impl FactCache {
         self.live.get(digest)
     }
 
+    /// The facts of a token, if they are kept and may be used.
+    pub(super) fn current(&self, digest: &TokenDigest) -> Option<Arc<KnownToken>> {
+        let token = self.live.get(digest)?;
+        let current = self.tracking.is_current(&token.kept()?.stamp);
+        current.then_some(token)
+    }
+
     /// Remembers facts that may not be used again, for what does not change of them: what the token proved.
     pub(super) fn remember(&self, digest: TokenDigest, token: &Arc<KnownToken>) {
         if self.live.peek(&digest).is_none() {

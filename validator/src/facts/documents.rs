@@ -87,19 +87,27 @@ impl<T> Documents<T> {
         }
     }
 
-    /// What is needed of a document, by a handle, which saves the look-up. Where it is kept nothing is counted, and so nothing
-    /// shared by all threads is written.
+    /// What is needed of a document that is kept and may be used, by a handle. Nothing is counted, and so nothing that all
+    /// threads share is written. The outer `None` is for what has to be read.
+    #[expect(clippy::option_option, reason = "not kept, and kept that there is none")]
+    pub(crate) fn kept_part<P>(&self, handle: &Kept<T>, part: impl Fn(&T) -> P) -> Option<Option<P>> {
+        let last = handle.last.load();
+        let last = last.as_deref()?;
+        let current = self.tracking.as_deref()?.is_current(&last.1);
+        current.then(|| last.0.as_deref().map(part))
+    }
+
+    /// What is needed of a document, by a handle, which saves the look-up.
     pub(crate) async fn part_of<P>(
         &self,
         handle: &Kept<T>,
         bound: Bound,
         part: impl Fn(&T) -> P,
     ) -> Result<Option<P>, IndexError> {
-        if let (Bound::Kept(_), Some(tracking)) = (bound, &self.tracking)
-            && let Some(last) = &*handle.last.load()
-            && tracking.is_current(&last.1)
+        if let Bound::Kept(_) = bound
+            && let Some(kept) = self.kept_part(handle, &part)
         {
-            return Ok(last.0.as_deref().map(part));
+            return Ok(kept);
         }
         let document = match bound {
             Bound::Now => self.read(&handle.id).await,

@@ -101,6 +101,30 @@ impl FactSource {
         }
     }
 
+    /// What is kept of a token, if that is fresh enough. Nothing is waited for.
+    pub fn kept(&self, token: &str, consistency: Consistency) -> Option<Facts> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return None;
+        }
+        // Before it is known how old what is kept is: an answer is never younger than it says.
+        let checked_at_us = self.clock.now_us();
+        let Bound::Kept(confirmed) = Bound::of(consistency, self.tracking.as_deref()) else {
+            return None;
+        };
+        let token = self.cache.as_ref()?.current(&TokenDigest::of(token))?;
+        let application = if token.grant.client_id.is_empty() {
+            None
+        } else {
+            let application = &token.kept()?.application;
+            self.applications.kept_part(application, |application| *application)?
+        };
+        Some(Facts {
+            application,
+            freshness: Freshness::of_cache(checked_at_us, token.revision, confirmed.age_us),
+            token,
+        })
+    }
+
     /// What is known of a token, as fresh as it has to be. Whatever can be refused cheaply is, before the index is asked.
     ///
     /// # Errors

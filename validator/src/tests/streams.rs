@@ -242,12 +242,10 @@ async fn a_reader_that_is_slow_is_waited_for() {
             Ok(numbered(u64::try_from(number).unwrap(), &token))
         }
     });
-    let credentials = crate::caller::PresentedCredentials::Secret {
-        id: RESOURCE.to_owned(),
-        hash: tokenbind_index::SecretHash::of(super::grpc::SECRET),
-    };
+    let request = with_credentials(service.basic(), ());
+    let caller = service.grpc.standing(request.metadata()).await.unwrap();
     let grpc = service.grpc.clone();
-    let mut answers = Answers::of(MAX_OPEN, |answers| grpc.answer_all(credentials, questions, answers));
+    let mut answers = Answers::of(MAX_OPEN, |answers| grpc.answer_all(caller, questions, answers));
     let settle = async || {
         let mut seen = usize::MAX;
         // It runs on this thread, so it has done what it can once it no longer moves.

@@ -28,6 +28,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::caller::{Caller, CallerError, Callers, PresentedCredentials};
 use crate::engine::Validator;
 use crate::question::Presented;
+use crate::remembered::AuthorizationDigest;
 use crate::watch::OpenCalls;
 pub use answers::Answers;
 use place::Place;
@@ -58,21 +59,60 @@ impl ValidationGrpc {
     }
 
     /// The credentials of a caller that stays, which are good.
-    async fn presented(&self, metadata: &MetadataMap) -> Result<PresentedCredentials, Status> {
+    pub(crate) async fn standing(&self, metadata: &MetadataMap) -> Result<Standing, Status> {
+        let value = authorization(metadata)?;
+        let verified = self.callers.identify_by(value).await;
+        verified.map_err(|error| status::caller(&error))?;
         let credentials = credentials(metadata)?;
         let presented = self.callers.presented(credentials.as_ref());
-        let presented = presented.map_err(|error| status::caller(&error))?;
-        let verified = self.callers.verify(&presented).await;
-        verified.map_err(|error| status::caller(&error))?;
-        Ok(presented)
+        Ok(Standing {
+            presented: presented.map_err(|error| status::caller(&error))?,
+            digest: value.map(AuthorizationDigest::of),
+        })
+    }
+
+    /// Who a caller that stays is now, if nothing has to be waited for to say so.
+    fn recall(&self, standing: &Standing) -> Option<Caller> {
+        self.callers.recall(standing.digest.as_ref()?)
     }
 
     async fn identify(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
-        let value = credentials::presented(metadata).map_err(|_| status::caller(&CallerError::InvalidClient))?;
-        let caller = self.callers.identify_by(value).await;
+        let caller = self.callers.identify_by(authorization(metadata)?).await;
         caller.map_err(|error| status::caller(&error))
     }
 
+    /// The answer from what is kept, or, where the index has to be asked, the question as it was.
+    fn answer_kept(
+        &self,
+        caller: &Caller,
+        request: &ValidateTokenRequest,
+        checked: Checked,
+        place: Place,
+    ) -> Result<Answer, Status> {
+        let resource = Callers::own(caller, &request.resource, checked.consistency());
+        let Some(resource) = resource.map_err(|error| status::about(&error, place))? else {
+            return Ok(Answer::Open(checked));
+        };
+        let question = checked.question(request, resource);
+        Ok(match self.validator.validate_kept(&question) {
+            Some(verdict) => Answer::Given(response::validated(verdict)),
+            None => Answer::Open(Checked::again(question)),
+        })
+    }
+
+    /// The answer to one question of a batch, and its place there.
+    async fn element(
+        &self,
+        caller: &Caller,
+        index: usize,
+        request: &ValidateTokenRequest,
+        checked: Checked,
+    ) -> Result<(usize, ValidateTokenResponse), Status> {
+        let answer = self.answer(caller, request, checked, Place::Element(index));
+        Ok((index, answer.await?))
+    }
+
+    /// The answer, whatever has to be waited for.
     async fn answer(
         &self,
         caller: &Caller,
@@ -91,8 +131,21 @@ impl ValidationGrpc {
             .validate(&question)
             .await
             .map_err(|error| status::unavailable(&error))?;
-        Ok(response::validated(&verdict))
+        Ok(response::validated(verdict))
     }
+}
+
+/// A caller that stays, and whose credentials are looked at again and again.
+pub(crate) struct Standing {
+    presented: PresentedCredentials,
+    digest: Option<AuthorizationDigest>,
+}
+
+/// What can be said at once.
+enum Answer {
+    Given(ValidateTokenResponse),
+    /// Nothing: the index has to be asked.
+    Open(Checked),
 }
 
 #[tonic::async_trait]
@@ -104,9 +157,13 @@ impl ValidationService for ValidationGrpc {
         let caller = self.identify(request.metadata()).await?;
         let request = request.into_inner();
         let checked = request::check_one(&request)?;
-        self.answer(&caller, &request, checked, Place::Whole)
-            .await
-            .map(Response::new)
+        match self.answer_kept(&caller, &request, checked, Place::Whole)? {
+            Answer::Given(response) => Ok(Response::new(response)),
+            // Apart, so that an answer at once does not pay for the room that waiting would take.
+            Answer::Open(checked) => Box::pin(self.answer(&caller, &request, checked, Place::Whole))
+                .await
+                .map(Response::new),
+        }
     }
 
     async fn validate_tokens(
@@ -116,19 +173,28 @@ impl ValidationService for ValidationGrpc {
         let caller = self.identify(request.metadata()).await?;
         let requests = request.into_inner().requests;
         let checked = request::check_batch(&requests)?;
-        let answers = requests.into_iter().zip(checked).enumerate();
-        let answers = answers.map(|(index, (request, checked))| {
-            let caller = &caller;
-            async move {
-                // Signatures are checked between the reads; a batch of them must not keep a thread from everybody else.
-                tokio::task::consume_budget().await;
-                self.answer(caller, &request, checked, Place::Element(index)).await
+        let mut responses = Vec::with_capacity(requests.len());
+        let mut open = Vec::new();
+        for (index, (request, checked)) in requests.iter().zip(checked).enumerate() {
+            // Many tokens are hashed; they must not keep a thread from everybody else.
+            tokio::task::consume_budget().await;
+            responses.push(
+                match self.answer_kept(&caller, request, checked, Place::Element(index))? {
+                    Answer::Given(response) => response,
+                    Answer::Open(checked) => {
+                        open.push(self.element(&caller, index, request, checked));
+                        ValidateTokenResponse::default()
+                    }
+                },
+            );
+        }
+        let mut asked = futures::stream::iter(open).buffer_unordered(BATCH_CONCURRENCY);
+        while let Some((index, response)) = asked.try_next().await? {
+            if let Some(place) = responses.get_mut(index) {
+                *place = response;
             }
-        });
-        let responses = futures::stream::iter(answers)
-            .buffered(BATCH_CONCURRENCY)
-            .try_collect()
-            .await?;
+        }
+        drop(asked);
         Ok(Response::new(ValidateTokensResponse { responses }))
     }
 
@@ -138,12 +204,12 @@ impl ValidationService for ValidationGrpc {
         &self,
         request: Request<Streaming<StreamValidateRequest>>,
     ) -> Result<Response<Self::StreamValidateStream>, Status> {
-        let credentials = self.presented(request.metadata()).await?;
+        let caller = self.standing(request.metadata()).await?;
         let admitted = self.calls.admit_stream().ok_or_else(|| status::too_many("streams"))?;
         let (grpc, questions) = (self.clone(), request.into_inner());
         let answers = Answers::of(stream::MAX_OPEN, |answers| async move {
             let _admitted = admitted;
-            grpc.answer_all(credentials, questions, answers).await
+            grpc.answer_all(caller, questions, answers).await
         });
         Ok(Response::new(answers))
     }
@@ -154,7 +220,7 @@ impl ValidationService for ValidationGrpc {
         &self,
         request: Request<WatchTokenRequest>,
     ) -> Result<Response<Self::WatchTokenStream>, Status> {
-        let credentials = self.presented(request.metadata()).await?;
+        let credentials = self.standing(request.metadata()).await?.presented;
         let request = request.into_inner().request;
         let (_, checked) = request::check_field(request.as_ref())?;
         let admitted = self.calls.admit_watch().ok_or_else(|| status::too_many("watches"))?;
@@ -189,6 +255,10 @@ impl ValidationService for ValidationGrpc {
             active.as_deref().map(Deref::deref),
         )))
     }
+}
+
+fn authorization(metadata: &MetadataMap) -> Result<Option<&[u8]>, Status> {
+    credentials::presented(metadata).map_err(|_| status::caller(&CallerError::InvalidClient))
 }
 
 fn credentials(metadata: &MetadataMap) -> Result<Option<Credentials>, Status> {

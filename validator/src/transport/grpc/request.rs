@@ -36,6 +36,15 @@ impl Checked {
         self.consistency
     }
 
+    /// What a question was made from.
+    pub(super) fn again(question: Question<'_>) -> Self {
+        Self {
+            binding: question.presenter.binding,
+            certificate_sha256: question.presenter.certificate_sha256,
+            consistency: question.consistency,
+        }
+    }
+
     /// The question of the request that was checked.
     pub(super) fn question<'a>(self, request: &'a ValidateTokenRequest, resource: &'a Resource) -> Question<'a> {
         let client_id = request.presenter.as_ref().map(|presenter| presenter.client_id.as_str());

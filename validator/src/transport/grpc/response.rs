@@ -1,7 +1,5 @@
 //! Answers, as the `.proto` writes them.
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost_types::{Duration, Struct, Timestamp};
@@ -9,20 +7,17 @@ use tokenbind_index::BindingRef;
 use tokenbind_proto::answering::{Facts, ValidateTokenResponse};
 use tokenbind_proto::v1::{self, BindingType, Confirmation, IntrospectTokenResponse, TokenFormat};
 
-use crate::facts::{KnownToken, TokenBinding, TokenFacts};
+use crate::facts::{TokenBinding, TokenFacts};
 use crate::verdict::{Freshness, Verdict};
 
-pub(super) fn validated(verdict: &Verdict) -> ValidateTokenResponse {
+pub(super) fn validated(verdict: Verdict) -> ValidateTokenResponse {
     ValidateTokenResponse {
         decision: verdict.decision().into(),
         reason: verdict.reason.into(),
-        token: verdict.token.as_ref().map(|token| {
-            let token: Arc<KnownToken> = Arc::clone(token);
-            Facts::new(token)
-        }),
         http_status: verdict.http_status(),
-        www_authenticate: verdict.www_authenticate.clone().into_owned(),
         freshness: Some(freshness(&verdict.freshness)),
+        token: verdict.token.map(|token| Facts::new(token)),
+        www_authenticate: verdict.www_authenticate.into_owned(),
     }
 }
 

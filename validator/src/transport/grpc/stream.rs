@@ -1,30 +1,26 @@
 //! `StreamValidate`: questions as they come, answers as they are ready.
 
 use std::pin::pin;
-use std::task::Poll;
 
 use futures::stream::FuturesUnordered;
-use futures::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, poll};
-use tokenbind_proto::answering::StreamValidateResponse;
-use tokenbind_proto::answering::stream_validate_response::Answer;
+use futures::{Stream, StreamExt as _};
+use tokenbind_proto::answering::{StreamValidateResponse, ValidateTokenResponse, stream_validate_response};
 use tokenbind_proto::v1::StreamValidateRequest;
 use tokio::sync::mpsc::{Permit, Sender};
 use tonic::Status;
 
 use super::place::Place;
-use super::{ValidationGrpc, request, status};
-use crate::caller::{CallerError, PresentedCredentials};
+use super::{Answer, Standing, ValidationGrpc, request, status};
+use crate::caller::CallerError;
 
 /// How many questions of one stream are open: being judged, or answered and not taken yet.
 pub(crate) const MAX_OPEN: usize = 256;
-
-type Judged = Result<StreamValidateResponse, Status>;
 
 impl ValidationGrpc {
     /// Answers every question until they end; an error ends the stream.
     pub(crate) async fn answer_all(
         self,
-        credentials: PresentedCredentials,
+        caller: Standing,
         questions: impl Stream<Item = Result<StreamValidateRequest, Status>>,
         answers: Sender<StreamValidateResponse>,
     ) -> Result<(), Status> {
@@ -38,8 +34,10 @@ impl ValidationGrpc {
                 Some(judged) = open.next() => judged?,
                 question = next(&mut questions, &answers, &mut room) => {
                     let (Some(question), Some(room)) = (question, room.take()) else { break };
-                    let judging = self.judge_one(&credentials, question?).boxed();
-                    start(judging, room, &mut open).await?;
+                    match self.judge_at_once(&caller, question?) {
+                        Ok(answer) => room.send(answer),
+                        Err(question) => open.push(self.judge_one(&caller, question, room)),
+                    }
                 }
                 () = &mut stopped => {
                     finish(&mut open).await?;
@@ -50,9 +48,33 @@ impl ValidationGrpc {
         finish(&mut open).await
     }
 
-    /// The answer to one question; an error is one of the caller, and ends the stream.
-    async fn judge_one(&self, credentials: &PresentedCredentials, question: StreamValidateRequest) -> Judged {
-        let answer = match self.callers.verify(credentials).await {
+    /// The answer to one question, or the question again where something has to be waited for.
+    fn judge_at_once(
+        &self,
+        caller: &Standing,
+        question: StreamValidateRequest,
+    ) -> Result<StreamValidateResponse, StreamValidateRequest> {
+        let Some(caller) = self.recall(caller) else {
+            return Err(question);
+        };
+        let answer = request::check_field(question.request.as_ref())
+            .and_then(|(request, checked)| self.answer_kept(&caller, request, checked, Place::Field));
+        let answer = match answer {
+            Ok(Answer::Given(response)) => Ok(response),
+            Ok(Answer::Open(_)) => return Err(question),
+            Err(error) => Err(error),
+        };
+        Ok(numbered(question.correlation_id, answer))
+    }
+
+    /// Sends the answer to one question; an error is one of the caller, and ends the stream.
+    async fn judge_one(
+        &self,
+        caller: &Standing,
+        question: StreamValidateRequest,
+        room: Permit<'_, StreamValidateResponse>,
+    ) -> Result<(), Status> {
+        let answer = match self.callers.verify(&caller.presented).await {
             Ok(caller) => match request::check_field(question.request.as_ref()) {
                 Ok((request, checked)) => self.answer(&caller, request, checked, Place::Field).await,
                 Err(wrong) => Err(wrong),
@@ -60,14 +82,19 @@ impl ValidationGrpc {
             Err(error @ CallerError::Unavailable(_)) => Err(status::caller(&error)),
             Err(error) => return Err(status::caller(&error)),
         };
-        let answer = match answer {
-            Ok(response) => Answer::Response(response),
-            Err(error) => Answer::Error(status::element(&error)),
-        };
-        Ok(StreamValidateResponse {
-            correlation_id: question.correlation_id,
-            answer: Some(answer),
-        })
+        room.send(numbered(question.correlation_id, answer));
+        Ok(())
+    }
+}
+
+fn numbered(correlation_id: u64, answer: Result<ValidateTokenResponse, Status>) -> StreamValidateResponse {
+    let answer = match answer {
+        Ok(response) => stream_validate_response::Answer::Response(response),
+        Err(error) => stream_validate_response::Answer::Error(status::element(&error)),
+    };
+    StreamValidateResponse {
+        correlation_id,
+        answer: Some(answer),
     }
 }
 
@@ -86,27 +113,7 @@ async fn next<'a>(
     questions.next().await
 }
 
-/// Most answers are known at once; the others wait among those that are open.
-async fn start<'a>(
-    mut judging: BoxFuture<'a, Judged>,
-    room: Permit<'a, StreamValidateResponse>,
-    open: &mut FuturesUnordered<BoxFuture<'a, Result<(), Status>>>,
-) -> Result<(), Status> {
-    if let Poll::Ready(judged) = poll!(&mut judging) {
-        room.send(judged?);
-        return Ok(());
-    }
-    open.push(
-        async move {
-            room.send(judging.await?);
-            Ok(())
-        }
-        .boxed(),
-    );
-    Ok(())
-}
-
-async fn finish(open: &mut FuturesUnordered<BoxFuture<'_, Result<(), Status>>>) -> Result<(), Status> {
+async fn finish(open: &mut FuturesUnordered<impl Future<Output = Result<(), Status>>>) -> Result<(), Status> {
     while let Some(judged) = open.next().await {
         judged?;
     }

@@ -71,7 +71,7 @@ impl Watch {
         let question = self.checked.clone().question(&self.request, &look.resource);
         self.grpc.validator.answered(&question, &look.verdict);
         let answer = WatchTokenResponse {
-            response: Some(response::validated(&look.verdict)),
+            response: Some(response::validated(look.verdict.clone())),
         };
         // An error says that nobody takes it any more; then this ends as well.
         let _ = answers.send(answer).await;
