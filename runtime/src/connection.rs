@@ -5,8 +5,11 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use tokio::{
@@ -72,6 +75,54 @@ pub(crate) fn accept(listener: TcpListener, limit: usize) -> impl Stream<Item = 
     })
 }
 
+/// Cuts every connection of a server.
+#[derive(Clone, Default)]
+pub(crate) struct Cutter {
+    /// Raised before the token is cancelled, because looking at a token takes a lock.
+    made: Arc<AtomicBool>,
+    token: CancellationToken,
+}
+
+impl Cutter {
+    pub(crate) fn cut(&self) {
+        self.made.store(true, Ordering::SeqCst);
+        self.token.cancel();
+    }
+
+    fn connection(&self) -> Cut {
+        Cut {
+            made: Arc::clone(&self.made),
+            // A child: its lock is not shared with the other connections.
+            told: Box::pin(self.token.child_token().cancelled_owned()),
+            waker: None,
+        }
+    }
+}
+
+/// Tells a connection that it is cut.
+struct Cut {
+    made: Arc<AtomicBool>,
+    told: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Who is woken by it. A connection is polled by one task all its life, at every read and write.
+    waker: Option<Waker>,
+}
+
+impl Cut {
+    fn is_made(&mut self, context: &mut Context<'_>) -> bool {
+        let waits = self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(context.waker()));
+        if !waits {
+            self.waker = Some(context.waker().clone());
+            if self.told.as_mut().poll(context).is_ready() {
+                return true;
+            }
+        }
+        self.made.load(Ordering::SeqCst)
+    }
+}
+
 fn concerns_one_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
@@ -83,7 +134,7 @@ fn concerns_one_peer(error: &io::Error) -> bool {
 /// One connection.
 pub(crate) struct Connection {
     stream: TcpStream,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    cut: Cut,
     /// Until the preface was read.
     awaited: Option<Preface>,
     _permit: OwnedSemaphorePermit,
@@ -96,8 +147,8 @@ struct Preface {
 }
 
 impl Connection {
-    /// A connection of the runtime that this is called on; it fails once `cut` is cancelled.
-    pub(crate) fn new(accepted: Accepted, cut: &CancellationToken) -> io::Result<Self> {
+    /// A connection of the runtime that this is called on; it fails once it is cut.
+    pub(crate) fn new(accepted: Accepted, cut: &Cutter) -> io::Result<Self> {
         let Accepted {
             stream,
             permit,
@@ -110,8 +161,7 @@ impl Connection {
         }
         Ok(Self {
             stream,
-            // A child: its lock is not shared with the other connections.
-            cut: Box::pin(cut.child_token().cancelled_owned()),
+            cut: cut.connection(),
             awaited: Some(Preface {
                 missing: PREFACE_BYTES,
                 timeout: Box::pin(time::sleep(PREFACE_TIMEOUT)),
@@ -122,13 +172,13 @@ impl Connection {
     }
 
     fn poll_cut(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.cut.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::Error::new(
+        if self.cut.is_made(context) {
+            return Err(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
                 "the server has stopped",
-            )),
-            Poll::Pending => Ok(()),
+            ));
         }
+        Ok(())
     }
 
     fn poll_preface(&mut self, context: &mut Context<'_>, read: usize) -> io::Result<()> {
@@ -208,7 +258,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let mut accepted = Box::pin(accept(listener, 1));
         let accepted = accepted.next().await.unwrap();
-        (client, Connection::new(accepted, &CancellationToken::new()).unwrap())
+        (client, Connection::new(accepted, &Cutter::default()).unwrap())
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use crate::{
     config::ServerConfig,
-    connection::{self, Connection},
+    connection::{self, Connection, Cutter},
     health::Readiness,
     rpc::{Handler, Limits, Methods, Rpc},
     shutdown::Shutdown,
@@ -111,7 +111,7 @@ pub async fn serve(
     let address = listener.local_addr()?;
     let rpc = assemble(services, &config, &readiness)?;
     let server = transport(&config)?;
-    let (drained, cut) = (CancellationToken::new(), CancellationToken::new());
+    let (drained, cut) = (CancellationToken::new(), Cutter::default());
     let accepted = connection::accept(listener, config.max_connections);
     let lane = Lane {
         server,
@@ -142,7 +142,7 @@ pub async fn serve(
             () = &mut draining, if !is_drained => is_drained = true,
             () = exhausted(&config, &shutdown) => {
                 tracing::warn!("calls in flight are cut");
-                cut.cancel();
+                cut.cut();
                 // A connection that does not even notice is dropped with the process.
                 let _ = time::timeout(CUT_TIMEOUT, serving).await;
                 break;
@@ -159,7 +159,7 @@ struct Lane {
     server: Server,
     rpc: Rpc,
     drained: CancellationToken,
-    cut: CancellationToken,
+    cut: Cutter,
 }
 
 impl Lane {

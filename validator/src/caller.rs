@@ -8,7 +8,7 @@ use tokenbind_index::{Clock, DocumentKind, IndexError, SecretHash, Stamp, Tracke
 use tokenbind_proto::index::v1::SecretDigest;
 use tokenbind_runtime::credentials::Credentials;
 
-use crate::facts::{Bound, Documents, FactInputs, Reach};
+use crate::facts::{Bound, Documents, FactInputs, Moment, Reach};
 use crate::question::Consistency;
 use crate::remembered::{AuthorizationDigest, GoodCaller, Remembered};
 use crate::resource::{Registered, Resource, registered};
@@ -99,21 +99,31 @@ impl Callers {
 
     /// Whose this value of `authorization` was a moment ago and still is. Nothing is waited for; `None` says only that it
     /// has to be looked at.
-    pub(crate) fn recall(&self, authorization: &AuthorizationDigest) -> Option<Caller> {
+    pub(crate) fn recall(&self, authorization: &AuthorizationDigest, moment: Moment) -> Option<Caller> {
         let tracking = self.tracking.as_deref()?;
-        let confirmed = tracking.confirmed()?;
+        let confirmed = moment.confirmed?;
         let known = self.remembered.get(authorization)?;
-        let good = tracking.is_current(&known.stamp) && (known.ends_at == 0 || lives(known.ends_at, self.now()));
+        let now = i64::try_from(moment.at_us / 1_000_000).unwrap_or(i64::MAX);
+        let good = tracking.is_current(&known.stamp) && lives(known.ends_at, now);
         good.then(|| Caller::Resource(Arc::clone(&known.resource), Bound::Kept(confirmed)))
     }
 
     /// Who calls, by a value of `authorization`.
     pub async fn identify_by(&self, authorization: Option<&[u8]>) -> Result<Caller, CallerError> {
+        let moment = Moment::now(self.clock.as_ref(), self.tracking.as_deref());
+        self.identify_at(authorization, moment).await
+    }
+
+    pub(crate) async fn identify_at(
+        &self,
+        authorization: Option<&[u8]>,
+        moment: Moment,
+    ) -> Result<Caller, CallerError> {
         let Some(value) = authorization else {
             return self.identify(None).await;
         };
         let digest = AuthorizationDigest::of(value);
-        if let Some(caller) = self.recall(&digest) {
+        if let Some(caller) = self.recall(&digest, moment) {
             return Ok(caller);
         }
         let credentials = Credentials::parse(value).map_err(|_| CallerError::InvalidClient)?;

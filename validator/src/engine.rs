@@ -8,7 +8,7 @@ use thiserror::Error;
 use tokenbind_index::{Clock, IndexError, Namespace, Stamp};
 use tokenbind_proto::v1::Reason;
 
-use crate::facts::{FactInputs, FactSource, Facts, KnownToken, NoFacts, TokenFacts};
+use crate::facts::{FactInputs, FactSource, Facts, KnownToken, Moment, NoFacts, TokenFacts};
 use crate::observe::Observer;
 use crate::question::{Consistency, Presented, Question};
 use crate::resource::Resource;
@@ -63,11 +63,19 @@ impl Validator {
     /// Answers a question from what is kept, without waiting for anything. `None` says that the index has to be asked, and
     /// nothing of the token: [`Self::validate`] does that.
     pub fn validate_kept(&self, question: &Question<'_>) -> Option<Verdict> {
-        let facts = self.facts.kept(question.token.0, question.consistency)?;
-        let now_us = facts.freshness.checked_at_us;
-        let verdict = self.judge_facts(facts, question, now_us);
+        self.validate_at(question, self.moment())
+    }
+
+    pub(crate) fn validate_at(&self, question: &Question<'_>, moment: Moment) -> Option<Verdict> {
+        let facts = self.facts.kept(question.token.0, question.consistency, moment)?;
+        let verdict = self.judge_facts(facts, question, moment.at_us);
         self.answered(question, &verdict);
         Some(verdict)
+    }
+
+    /// The present, for one call.
+    pub(crate) fn moment(&self) -> Moment {
+        self.facts.moment()
     }
 
     /// Counts and logs a verdict of [`Self::judge`] that is going to be told.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
-use tokenbind_index::{Confirmed, Document, DocumentKind, IndexError, Stamp, Store, TrackedIndex};
+use tokenbind_index::{Clock, Confirmed, Document, DocumentKind, IndexError, Stamp, Store, TrackedIndex};
 
 use crate::question::Consistency;
 
@@ -36,6 +36,24 @@ impl Bound {
             // Another write may have the same microsecond and come after the heartbeat.
             (Self::Kept(known), Consistency::AtLeastAsFresh(revision)) => known.revision > revision,
             (Self::Kept(_), Consistency::FullyConsistent) => false,
+        }
+    }
+}
+
+/// The present of one call, taken once for all that it looks at: what is kept may be used if what was told up to here did
+/// not change it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// The time of day, in microseconds since 1970. It was asked first: an answer is never younger than it says.
+    pub(crate) at_us: u64,
+    pub(crate) confirmed: Option<Confirmed>,
+}
+
+impl Moment {
+    pub(crate) fn now(clock: &dyn Clock, tracking: Option<&dyn TrackedIndex>) -> Self {
+        Self {
+            at_us: clock.now_us(),
+            confirmed: tracking.and_then(TrackedIndex::confirmed),
         }
     }
 }

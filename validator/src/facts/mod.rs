@@ -31,7 +31,7 @@ use tokenbind_proto::v1::{BindingType, Reason, TokenFormat};
 use crate::verdict::Freshness;
 pub use cache::CacheLimits;
 pub use documents::Bound;
-pub(crate) use documents::Documents;
+pub(crate) use documents::{Documents, Moment};
 pub use known::KnownToken;
 pub(crate) use reach::Reach;
 pub use source::{FactInputs, FactSource};

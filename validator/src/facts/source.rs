@@ -13,7 +13,7 @@ use tokenbind_proto::v1::{Reason, TokenFormat};
 
 use super::cache::{CacheLimits, FactCache, Found, Vacancy};
 use super::claims::Claims;
-use super::documents::{Bound, Documents};
+use super::documents::{Bound, Documents, Moment};
 use super::grants::Grants;
 use super::jwt::UnverifiedJwt;
 use super::key_set::KeySet;
@@ -102,15 +102,11 @@ impl FactSource {
     }
 
     /// What is kept of a token, if that is fresh enough. Nothing is waited for.
-    pub fn kept(&self, token: &str, consistency: Consistency) -> Option<Facts> {
-        if token.len() > MAX_TOKEN_BYTES {
+    pub(crate) fn kept(&self, token: &str, consistency: Consistency, moment: Moment) -> Option<Facts> {
+        let confirmed = moment.confirmed?;
+        if token.len() > MAX_TOKEN_BYTES || !Bound::Kept(confirmed).satisfies(consistency) {
             return None;
         }
-        // Before it is known how old what is kept is: an answer is never younger than it says.
-        let checked_at_us = self.clock.now_us();
-        let Bound::Kept(confirmed) = Bound::of(consistency, self.tracking.as_deref()) else {
-            return None;
-        };
         let token = self.cache.as_ref()?.current(&TokenDigest::of(token))?;
         let application = if token.grant.client_id.is_empty() {
             None
@@ -120,9 +116,14 @@ impl FactSource {
         };
         Some(Facts {
             application,
-            freshness: Freshness::of_cache(checked_at_us, token.revision, confirmed.age_us),
+            freshness: Freshness::of_cache(moment.at_us, token.revision, confirmed.age_us),
             token,
         })
+    }
+
+    /// The present, for one call.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::now(self.clock.as_ref(), self.tracking.as_deref())
     }
 
     /// What is known of a token, as fresh as it has to be. Whatever can be refused cheaply is, before the index is asked.

@@ -27,6 +27,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::caller::{Caller, CallerError, Callers, PresentedCredentials};
 use crate::engine::Validator;
+use crate::facts::Moment;
 use crate::question::Presented;
 use crate::remembered::AuthorizationDigest;
 use crate::watch::OpenCalls;
@@ -72,12 +73,12 @@ impl ValidationGrpc {
     }
 
     /// Who a caller that stays is now, if nothing has to be waited for to say so.
-    fn recall(&self, standing: &Standing) -> Option<Caller> {
-        self.callers.recall(standing.digest.as_ref()?)
+    fn recall(&self, standing: &Standing, moment: Moment) -> Option<Caller> {
+        self.callers.recall(standing.digest.as_ref()?, moment)
     }
 
-    async fn identify(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
-        let caller = self.callers.identify_by(authorization(metadata)?).await;
+    async fn identify(&self, metadata: &MetadataMap, moment: Moment) -> Result<Caller, Status> {
+        let caller = self.callers.identify_at(authorization(metadata)?, moment).await;
         caller.map_err(|error| status::caller(&error))
     }
 
@@ -88,13 +89,14 @@ impl ValidationGrpc {
         request: &ValidateTokenRequest,
         checked: Checked,
         place: Place,
+        moment: Moment,
     ) -> Result<Answer, Status> {
         let resource = Callers::own(caller, &request.resource, checked.consistency());
         let Some(resource) = resource.map_err(|error| status::about(&error, place))? else {
             return Ok(Answer::Open(checked));
         };
         let question = checked.question(request, resource);
-        Ok(match self.validator.validate_kept(&question) {
+        Ok(match self.validator.validate_at(&question, moment) {
             Some(verdict) => Answer::Given(response::validated(verdict)),
             None => Answer::Open(Checked::again(question)),
         })
@@ -154,10 +156,11 @@ impl ValidationService for ValidationGrpc {
         &self,
         request: Request<ValidateTokenRequest>,
     ) -> Result<Response<ValidateTokenResponse>, Status> {
-        let caller = self.identify(request.metadata()).await?;
+        let moment = self.validator.moment();
+        let caller = self.identify(request.metadata(), moment).await?;
         let request = request.into_inner();
         let checked = request::check_one(&request)?;
-        match self.answer_kept(&caller, &request, checked, Place::Whole)? {
+        match self.answer_kept(&caller, &request, checked, Place::Whole, moment)? {
             Answer::Given(response) => Ok(Response::new(response)),
             // Apart, so that an answer at once does not pay for the room that waiting would take.
             Answer::Open(checked) => Box::pin(self.answer(&caller, &request, checked, Place::Whole))
@@ -170,7 +173,7 @@ impl ValidationService for ValidationGrpc {
         &self,
         request: Request<ValidateTokensRequest>,
     ) -> Result<Response<ValidateTokensResponse>, Status> {
-        let caller = self.identify(request.metadata()).await?;
+        let caller = self.identify(request.metadata(), self.validator.moment()).await?;
         let requests = request.into_inner().requests;
         let checked = request::check_batch(&requests)?;
         let mut responses = Vec::with_capacity(requests.len());
@@ -178,8 +181,9 @@ impl ValidationService for ValidationGrpc {
         for (index, (request, checked)) in requests.iter().zip(checked).enumerate() {
             // Many tokens are hashed; they must not keep a thread from everybody else.
             tokio::task::consume_budget().await;
+            let moment = self.validator.moment();
             responses.push(
-                match self.answer_kept(&caller, request, checked, Place::Element(index))? {
+                match self.answer_kept(&caller, request, checked, Place::Element(index), moment)? {
                     Answer::Given(response) => response,
                     Answer::Open(checked) => {
                         open.push(self.element(&caller, index, request, checked));

@@ -54,11 +54,12 @@ impl ValidationGrpc {
         caller: &Standing,
         question: StreamValidateRequest,
     ) -> Result<StreamValidateResponse, StreamValidateRequest> {
-        let Some(caller) = self.recall(caller) else {
+        let moment = self.validator.moment();
+        let Some(caller) = self.recall(caller, moment) else {
             return Err(question);
         };
         let answer = request::check_field(question.request.as_ref())
-            .and_then(|(request, checked)| self.answer_kept(&caller, request, checked, Place::Field));
+            .and_then(|(request, checked)| self.answer_kept(&caller, request, checked, Place::Field, moment));
         let answer = match answer {
             Ok(Answer::Given(response)) => Ok(response),
             Ok(Answer::Open(_)) => return Err(question),
