@@ -29,29 +29,25 @@ impl BindingIndex for RedisIndex {
         } = issue;
         // The script puts the revision before the rest of the record; prost leaves out a zero.
         record.revision = 0;
-        let (policy, except) = match policy {
-            IssuePolicy::Replace => ("replace", None),
-            IssuePolicy::Keep { except } => ("keep", except),
+        let (least_left, except) = match policy {
+            IssuePolicy::Replace => (None, None),
+            IssuePolicy::Keep { except } => (Some(LEAST_REUSE_MS), except.map(u64::to_le_bytes)),
         };
-        let except = except.map(u64::to_le_bytes);
-        let over = limit.map_or("", |limit| match limit.over {
-            OverLimit::Reject => "reject",
-            OverLimit::EvictOldest => "evict",
-        });
-        let answer: Vec<redis::Value> = self
-            .scripts
-            .issue
-            .key(self.keys.record(home, slot))
+        let mut script = self.scripts.issue.key(self.keys.record(home, slot));
+        script
             .key(self.keys.list(home))
-            .arg(policy)
             .arg(record.encode_to_vec())
             .arg(record.lifetime_ms)
             .arg(&Member::of(slot, &record).to_bytes())
-            .arg(except.as_ref().map_or(&[][..], |revision| revision.as_slice()))
-            .arg(LEAST_REUSE_MS)
-            .arg(limit.map_or(0, |limit| limit.max))
-            .arg(over)
-            .arg(self.keys.record_prefix(home))
+            .arg(least_left.map_or(String::new(), |least| least.to_string()))
+            .arg(except.as_ref().map_or(&[][..], |revision| revision.as_slice()));
+        if let Some(limit) = limit {
+            script.arg(limit.max).arg(match limit.over {
+                OverLimit::Reject => "reject",
+                OverLimit::EvictOldest => "evict",
+            });
+        }
+        let answer: Vec<redis::Value> = script
             .invoke_async(&mut self.connection()?)
             .await
             .map_err(|error| index_error(&error))?;
@@ -69,7 +65,8 @@ impl BindingIndex for RedisIndex {
             .key(self.keys.record(home, slot))
             .key(self.keys.list(home))
             .arg(record.digest.as_slice())
-            .arg(&Member::of(slot, record).to_bytes())
+            .arg(&slot.0)
+            .arg(record.lifetime_ms)
             .invoke_async(&mut self.connection()?)
             .await
             .map_err(|error| index_error(&error))?;

@@ -69,7 +69,8 @@ impl Harness {
     }
 }
 
-/// Takes `by` off every time to live, and off the ends of life in every subject's list.
+/// Takes `by` off every time to live, off the ends of life in every subject's list, and off the revisions of records: a list
+/// has a token under its revision and lifetime.
 fn age(server: &RedisServer, by: Duration) {
     const AGE: &str = r"
         for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -78,7 +79,12 @@ fn age(server: &RedisServer, by: Duration) {
             if left <= tonumber(ARGV[1]) then redis.call('DEL', key)
             else redis.call('PEXPIRE', key, left - ARGV[1]) end
           end
-          if string.find(key, ':s{', 1, true) and redis.call('EXISTS', key) == 1 then
+          local kind = redis.call('TYPE', key).ok
+          if kind == 'string' then
+            local revision = struct.unpack('<I8', redis.call('GET', key), 2)
+            redis.call('SETRANGE', key, 1, struct.pack('<I8', revision - ARGV[1] * 1000))
+          end
+          if kind == 'zset' and left >= 0 then
             for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
               redis.call('ZINCRBY', key, -ARGV[1], member)
             end
