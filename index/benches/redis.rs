@@ -15,7 +15,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use futures::{StreamExt as _, stream};
 use tokenbind_index::redis::{RedisIndex, RedisOptions};
 use tokenbind_index::{
-    BindingIndex as _, Home, Issue, IssuePolicy, Issued, Locator, Namespace, Nonce, Slot, Subject, TokenDigest,
+    BindingIndex as _, BindingTag, Home, Issue, IssuePolicy, Issued, Locator, Namespace, Nonce, Slot, Subject,
+    TokenDigest,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::{BindingType, TokenFormat};
@@ -50,9 +51,7 @@ fn record(number: u64) -> TokenRecord {
         binding_type: BindingType::ClientRequest.into(),
         binding_ref: vec![7; 32],
         client_id: "shop".to_owned(),
-        subject: format!("user:{number:08}"),
         scopes: vec!["orders.read".to_owned()],
-        audiences: vec!["https://orders.example".to_owned()],
         ..TokenRecord::default()
     }
 }
@@ -62,6 +61,7 @@ async fn issue(index: &RedisIndex, number: u64, policy: IssuePolicy) {
         home: home(number),
         slot: Slot([1; 16]),
         record: record(number),
+        binding: BindingTag([9; 8]),
         policy,
         limit: None,
     };

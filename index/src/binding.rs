@@ -113,11 +113,6 @@ pub struct BindingTag(pub [u8; 8]);
 impl BindingTag {
     /// What an unbound token is filed under.
     pub const UNBOUND: Self = Self([0; 8]);
-
-    /// The tag in a record.
-    pub fn from_record(bytes: &[u8]) -> Self {
-        bytes.try_into().map_or(Self::UNBOUND, Self)
-    }
 }
 
 /// Files a token under its application in its subject's list.

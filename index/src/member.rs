@@ -2,8 +2,7 @@
 
 use crate::binding::{ApplicationTag, BindingTag};
 use crate::locator::Slot;
-use crate::store::Selection;
-use tokenbind_proto::index::v1::TokenRecord;
+use crate::store::{Issue, Selection};
 
 /// Slot, application tag and binding tag, in this order; the scripts of the Redis store cut it up again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,11 +15,11 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) const BYTES: usize = 32;
 
-    pub(crate) fn of(slot: Slot, record: &TokenRecord) -> Self {
+    pub(crate) fn of(issue: &Issue) -> Self {
         Self {
-            slot,
-            application: ApplicationTag::of(&record.client_id),
-            binding: BindingTag::from_record(&record.binding_tag),
+            slot: issue.slot,
+            application: ApplicationTag::of(&issue.record.client_id),
+            binding: issue.binding,
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Issue {
     pub slot: Slot,
     /// The record; the store sets its `revision`.
     pub record: TokenRecord,
+    /// What the subject's list files the token under, beside its application.
+    pub binding: BindingTag,
     /// What happens to a live token of the slot.
     pub policy: IssuePolicy,
     /// How many bindings the subject may have in this application.

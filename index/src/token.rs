@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::TokenFormat;
 
 use crate::MAX_TOKEN_BYTES;
@@ -98,6 +99,33 @@ impl TokenReference {
             digest: TokenDigest::of(token),
         })
     }
+
+    /// The record, if it is of this token, with what a JWT says itself put back into it.
+    ///
+    /// Nothing has to be verified for that: who shows a token with the digest of a record shows what an issuer wrote.
+    pub fn own_record(&self, token: &str, record: Option<TokenRecord>) -> Option<TokenRecord> {
+        #[derive(Deserialize)]
+        struct Claims {
+            sub: String,
+            aud: Audience,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Audience {
+            One(String),
+            Several(Vec<String>),
+        }
+        let mut record = record.filter(|record| record.digest == self.digest.0)?;
+        if self.format == TokenFormat::Jwt {
+            let claims: Claims = serde_json::from_slice(&jwt_payload(token)?).ok()?;
+            record.subject = claims.sub;
+            record.audiences = match claims.aud {
+                Audience::One(audience) => vec![audience],
+                Audience::Several(audiences) => audiences,
+            };
+        }
+        Some(record)
+    }
 }
 
 fn jwt_locator(token: &str) -> Option<Locator> {
@@ -105,12 +133,15 @@ fn jwt_locator(token: &str) -> Option<Locator> {
     struct Claims {
         jti: String,
     }
+    let claims: Claims = serde_json::from_slice(&jwt_payload(token)?).ok()?;
+    Locator::decode(&claims.jti)
+}
+
+fn jwt_payload(token: &str) -> Option<Vec<u8>> {
     let mut segments = token.split('.');
     let (_header, payload, _signature) = (segments.next()?, segments.next()?, segments.next()?);
     if segments.next().is_some() {
         return None;
     }
-    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    Locator::decode(&claims.jti)
+    URL_SAFE_NO_PAD.decode(payload).ok()
 }

@@ -4,12 +4,15 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use tokenbind_index::{
     BindingId, BindingRef, BindingValue, Entropy, GeneratedSecret, Home, Locator, Namespace, Nonce, OpaqueToken,
     SecretHash, Slot, SlotDefinition, Subject, SystemEntropy, TokenReference,
 };
+use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::TokenFormat;
 
 fn client_request(id: &str) -> BindingValue {
@@ -221,4 +224,33 @@ fn entropy_differs_from_call_to_call() {
     SystemEntropy.fill(&mut one);
     SystemEntropy.fill(&mut other);
     assert_ne!(one, other);
+}
+
+#[test]
+fn what_a_jwt_says_is_put_back_into_its_own_record_alone() {
+    let locator = Locator {
+        home: home(),
+        slot: Slot([1; 16]),
+        nonce: Nonce([2; 16]),
+    };
+    let segment = |text: String| URL_SAFE_NO_PAD.encode(text);
+    for (said, audiences) in [(r#""a""#, vec!["a"]), (r#"["a","b"]"#, vec!["a", "b"])] {
+        let claims = format!(r#"{{"jti":"{}","sub":"user:alice","aud":{said}}}"#, locator.encode());
+        let token = format!("{}.{}.c2ln", segment("{}".to_owned()), segment(claims));
+        let reference = TokenReference::parse(&token).expect("a token");
+        let record = TokenRecord {
+            digest: reference.digest.0.to_vec(),
+            client_id: "shop".to_owned(),
+            ..TokenRecord::default()
+        };
+        let own = reference.own_record(&token, Some(record.clone())).expect("its own");
+        assert_eq!((own.subject.as_str(), own.client_id.as_str()), ("user:alice", "shop"));
+        assert_eq!(own.audiences, audiences);
+        let other = TokenRecord {
+            digest: vec![0; 32],
+            ..record
+        };
+        assert!(reference.own_record(&token, Some(other)).is_none());
+        assert!(reference.own_record(&token, None).is_none());
+    }
 }

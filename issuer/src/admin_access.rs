@@ -63,11 +63,9 @@ impl AdminAccess {
         let token = presented.bearer.as_ref().ok_or(IssuerError::CredentialsMissing)?;
         let reference = TokenReference::parse(token.expose_secret()).ok_or(IssuerError::InvalidToken)?;
         // The digest is of the whole token, so whoever presents it presents what the issuer once wrote there.
-        let record = self
-            .store
-            .read(&reference.locator)
-            .await?
-            .filter(|record| record.digest == reference.digest.0)
+        let record = self.store.read(&reference.locator).await?;
+        let record = reference
+            .own_record(token.expose_secret(), record)
             .ok_or(IssuerError::InvalidToken)?;
         self.check_application(&record).await?;
         self.check_binding(&record, presented)?;

@@ -24,8 +24,8 @@ use prost::Message as _;
 use serde_json::json;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingIndex as _, Clock, DocumentKind, DocumentStore as _, Expect, Generation, Issue, IssuePolicy, Locator,
-    Namespace, Nonce, OpaqueToken, Put, SlotDefinition, Subject, SystemClock, TokenDigest,
+    BindingIndex as _, BindingTag, Clock, DocumentKind, DocumentStore as _, Expect, Generation, Issue, IssuePolicy,
+    Locator, Namespace, Nonce, OpaqueToken, Put, SlotDefinition, Subject, SystemClock, TokenDigest,
 };
 use tokenbind_proto::index::v1::{ApplicationRecord, SigningKeyRecord, TokenRecord};
 use tokenbind_proto::v1::{self, BindingType, TokenFormat};
@@ -190,6 +190,7 @@ async fn issue(store: &MemoryIndex, clock: &dyn Clock, signer: &Signer, format: 
         home: locator.home,
         slot: locator.slot,
         record,
+        binding: BindingTag::UNBOUND,
         policy: IssuePolicy::Replace,
         limit: None,
     };

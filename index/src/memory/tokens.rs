@@ -73,10 +73,10 @@ impl Tokens {
         true
     }
 
-    fn put(&mut self, home: Home, slot: Slot, record: TokenRecord, expires_ms: u64) {
+    fn put(&mut self, home: Home, member: Member, record: TokenRecord, expires_ms: u64) {
+        let slot = member.slot;
         self.remove(home, slot);
         self.changes.tell(&key(home, slot));
-        let member = Member::of(slot, &record);
         self.lists.entry(home).or_default().insert((expires_ms, member));
         self.ends.insert((expires_ms, home, slot), member);
         self.live.insert((home, slot), Entry { record, expires_ms });
@@ -144,12 +144,14 @@ impl MemoryIndex {
 impl BindingIndex for MemoryIndex {
     async fn issue(&self, issue: Issue) -> Result<Issued, IndexError> {
         let (mut state, now_ms) = self.current();
+        let member = Member::of(&issue);
         let Issue {
             home,
             slot,
             mut record,
             policy,
             limit,
+            binding: _,
         } = issue;
         let old = state.tokens.live.get(&(home, slot));
         if old.is_some_and(|old| old.record.generation > record.generation) {
@@ -166,7 +168,6 @@ impl BindingIndex for MemoryIndex {
             }
         }
         let superseded = live.is_some();
-        let member = Member::of(slot, &record);
         if let Some(limit) = limit.filter(|_| member.binding != crate::BindingTag::UNBOUND)
             && !state.tokens.make_room(home, &member, record.generation, limit)
         {
@@ -175,7 +176,7 @@ impl BindingIndex for MemoryIndex {
         let revision = self.write_at(&mut state);
         record.revision = revision;
         let expires_ms = now_ms + u64::from(record.lifetime_ms);
-        state.tokens.put(home, slot, record, expires_ms);
+        state.tokens.put(home, member, record, expires_ms);
         Ok(Issued::New { revision, superseded })
     }
 

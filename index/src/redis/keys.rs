@@ -2,14 +2,17 @@
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `<namespace>:t{<home>}<slot>` | string, expires | the record of the slot's live token |
-//! | `<namespace>:s{<home>}` | sorted set, expires | the subject's list: members by end of life in milliseconds |
+//! | `<namespace>:{<home>}<slot>` | string, expires | the record of the slot's live token |
+//! | `<namespace>:{<home>}` | sorted set, expires | the subject's list: members by end of life in milliseconds |
 //! | `<namespace>:{<kind>}<digest>` | hash | a document: `d` body, `v` version, `g` generation |
 //! | `<namespace>:{<kind>}` | sorted set | the ids of the documents of a kind |
 //!
 //! What stands in braces is the hash tag of Redis Cluster: all keys of a subject, and all documents of a kind, live on one
 //! node, so every script is atomic there too. Homes, slots and digests are raw bytes (the smallest form), and user data is
 //! never part of a key but as a digest: no id can make a key of one kind look like another.
+//!
+//! A live token costs a record and a share of a list, so their keys have no letter for their kind: what stands in the braces
+//! tells. A home is 16 bytes without a closing brace, and no kind of document has a name of 16 bytes.
 
 use crate::digest::FieldDigest;
 use crate::document::DocumentKind;
@@ -29,7 +32,7 @@ impl Keys {
 
     /// What the records of a subject begin with; the scripts append the slot.
     pub(super) fn record_prefix(&self, home: Home) -> Vec<u8> {
-        self.tagged(b":t{", home.as_bytes(), 16)
+        self.tagged(b":{", home.as_bytes(), 16)
     }
 
     pub(super) fn record(&self, home: Home, slot: Slot) -> Vec<u8> {
@@ -39,7 +42,7 @@ impl Keys {
     }
 
     pub(super) fn list(&self, home: Home) -> Vec<u8> {
-        self.tagged(b":s{", home.as_bytes(), 0)
+        self.tagged(b":{", home.as_bytes(), 0)
     }
 
     pub(super) fn document(&self, kind: DocumentKind, id: &str) -> Vec<u8> {

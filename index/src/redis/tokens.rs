@@ -20,12 +20,14 @@ const REVOKE_STEP: usize = 5_000;
 #[async_trait]
 impl BindingIndex for RedisIndex {
     async fn issue(&self, issue: Issue) -> Result<Issued, IndexError> {
+        let member = Member::of(&issue).to_bytes();
         let Issue {
             home,
             slot,
             mut record,
             policy,
             limit,
+            binding: _,
         } = issue;
         // The script puts the revision before the rest of the record; prost leaves out a zero.
         record.revision = 0;
@@ -38,7 +40,7 @@ impl BindingIndex for RedisIndex {
             .key(self.keys.list(home))
             .arg(record.encode_to_vec())
             .arg(record.lifetime_ms)
-            .arg(&Member::of(slot, &record).to_bytes())
+            .arg(&member)
             .arg(least_left.map_or(String::new(), |least| least.to_string()))
             .arg(except.as_ref().map_or(&[][..], |revision| revision.as_slice()));
         if let Some(limit) = limit {

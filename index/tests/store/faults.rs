@@ -26,7 +26,7 @@ async fn what_nobody_wrote_is_told_as_such() {
     let on = Harness::redis().await;
     let sample = Sample::default();
     on.store.issue(sample.issue()).await.expect("issue");
-    let record = keys(&on, "*:t{*").pop().expect("a record");
+    let record = keys(&on, "*:{????????????????}?*").pop().expect("a record");
     run(&on, "SET", &[&record, b"short"]);
     let error = on.store.issue(sample.issue()).await.expect_err("cut off");
     assert!(matches!(error, IndexError::Corrupt(_)), "{error}");
@@ -135,4 +135,39 @@ async fn a_document_that_was_lost_begins_a_later_generation() {
         assert!(Instant::now() < deadline, "an earlier generation lives again");
         tokio::task::yield_now().await;
     }
+}
+
+/// What has ended leaves the list when the list grows, and the list does not end before what it lists.
+#[tokio::test]
+async fn a_list_does_not_grow_by_what_has_ended() {
+    let on = Harness::redis().await;
+    let put = |scope: u8, minutes: u32| Sample {
+        scope,
+        lifetime_ms: minutes * 60_000,
+        ..Sample::default()
+    };
+    let members = || -> (i64, i64) {
+        let list = keys(&on, "*:{????????????????}").pop().expect("a list");
+        let mut connection = on.server().connection();
+        let count = redis::cmd("ZCARD").arg(&list).query(&mut connection);
+        let left = redis::cmd("PTTL").arg(&list).query(&mut connection);
+        (count.expect("a list"), left.expect("a list"))
+    };
+    for sample in [put(1, 10), put(2, 1), put(3, 1), put(4, 20)] {
+        on.store.issue(sample.issue()).await.expect("issue");
+    }
+    let (count, left) = members();
+    assert_eq!(count, 4);
+    assert!(left >= 20 * 60_000 - 1_000, "{left}");
+    on.advance(Duration::from_secs(120));
+    on.store.issue(put(1, 30).issue()).await.expect("issue");
+    let (count, left) = members();
+    assert_eq!(count, 4, "superseding leaves it");
+    assert!(left >= 30 * 60_000 - 1_000, "{left}");
+    on.store.issue(put(5, 1).issue()).await.expect("issue");
+    assert_eq!(members().0, 3, "two have ended, one is new");
+    let last = put(5, 1);
+    let revoked = on.store.revoke_token(home(1), last.slot(), &last.record()).await;
+    assert_eq!(revoked.expect("revoke").count, 1);
+    assert_eq!(members().0, 2, "a revoked one is taken off");
 }

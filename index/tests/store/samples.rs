@@ -117,11 +117,6 @@ impl Sample {
                 BindingType::None
             }
             .into(),
-            binding_tag: if bound {
-                tag(self.subject, self.device).0.to_vec()
-            } else {
-                Vec::new()
-            },
             client_id: client_id(self.application),
             subject: subject(self.subject).claim(),
             scopes: vec![format!("scope-{}", self.scope)],
@@ -141,6 +136,7 @@ impl Sample {
             home: home(self.subject),
             slot: self.slot(),
             record: self.record(),
+            binding: tag(self.subject, self.device),
             policy: self.policy(),
             limit: (self.limit > 0).then_some(BindingLimit {
                 max: self.limit,

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use async_trait::async_trait;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingIndex, Clock, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home, IndexError,
-    Issue, IssuePolicy, Issued, Locator, Nonce, Page, Put, Revision, Revoked, Selection, Slot, Subject,
+    BindingIndex, BindingTag, Clock, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home,
+    IndexError, Issue, IssuePolicy, Issued, Locator, Nonce, Page, Put, Revision, Revoked, Selection, Slot, Subject,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 
@@ -46,6 +46,7 @@ impl FaultyStore {
                 home: home(username),
                 slot,
                 record,
+                binding: BindingTag::UNBOUND,
                 policy,
                 limit: None,
             })

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use tokenbind_index::{
-    DocumentKind, Issue, IssuePolicy, Issued, Locator, MAX_TOKEN_BYTES, Nonce, Revision, TokenDigest,
+    BindingTag, DocumentKind, Issue, IssuePolicy, Issued, Locator, MAX_TOKEN_BYTES, Nonce, Revision, TokenDigest,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::TokenFormat;
@@ -101,6 +101,10 @@ impl Issuer {
                 home: token.home,
                 slot: token.slot,
                 record,
+                binding: token
+                    .bound
+                    .as_ref()
+                    .map_or(BindingTag::UNBOUND, |bound| bound.value.tag(&token.home)),
                 policy,
                 limit,
             })
@@ -149,6 +153,8 @@ impl Issuer {
         let no_key = || IssuerError::Internal("there is no key for opaque tokens".to_owned());
         let (key_id, text) = self.opaque_keys.derive(locator).ok_or_else(no_key)?;
         let mut record = record(application, token, &text);
+        record.subject = token.subject.claim();
+        record.audiences = token.audiences.iter().cloned().collect();
         record.nonce = locator.nonce.0.to_vec();
         key_id.clone_into(&mut record.opaque_key_id);
         if !token.mapped.is_empty() {
@@ -189,6 +195,7 @@ impl Issuer {
     }
 }
 
+/// What the record of either format says; that of an opaque token, which says nothing itself, has more.
 fn record(application: &Application, token: &Token, text: &str) -> TokenRecord {
     let bound = token.bound.as_ref();
     let mut record = TokenRecord {
@@ -196,13 +203,8 @@ fn record(application: &Application, token: &Token, text: &str) -> TokenRecord {
         digest: TokenDigest::of(text).0.to_vec(),
         lifetime_ms: application.lifetime_seconds.saturating_mul(1_000),
         client_id: application.client_id.clone(),
-        subject: token.subject.claim(),
         scopes: token.scopes.iter().cloned().collect(),
-        audiences: token.audiences.iter().cloned().collect(),
         binding_ref: bound.map(|bound| bound.reference.0.to_vec()).unwrap_or_default(),
-        binding_tag: bound
-            .map(|bound| bound.value.tag(&token.home).0.to_vec())
-            .unwrap_or_default(),
         certificate_sha256: bound
             .and_then(claims::certificate)
             .map(|sha256| sha256.to_vec())

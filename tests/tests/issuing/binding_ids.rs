@@ -100,7 +100,7 @@ async fn s11_an_id_that_looks_like_something_else_is_just_a_value(stack: Stack) 
         "a\0b",
         "%00",
         "../..",
-        "tokenbind:t{",
+        "tokenbind:{",
         "jwt",
         "opaque",
         "orders.read",

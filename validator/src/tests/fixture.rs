@@ -11,8 +11,8 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingId, BindingIndex as _, BindingValue, Clock as _, DocumentKind, DocumentStore as _, Expect, Issue,
-    IssuePolicy, Locator, ManualClock, Namespace, Nonce, OpaqueToken, SlotDefinition, Subject, TokenDigest,
+    BindingId, BindingIndex as _, BindingTag, BindingValue, Clock as _, DocumentKind, DocumentStore as _, Expect,
+    Issue, IssuePolicy, Locator, ManualClock, Namespace, Nonce, OpaqueToken, SlotDefinition, Subject, TokenDigest,
     TrackedIndex,
 };
 use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, SecretDigest, SigningKeyRecord, TokenRecord};
@@ -241,9 +241,10 @@ impl Fixture {
             },
             binding_ref: reference.map(|reference| reference.0.to_vec()).unwrap_or_default(),
             client_id: spec.client_id.clone(),
-            subject: spec.subject.claim(),
+            // A JWT says these itself.
+            subject: if opaque { spec.subject.claim() } else { String::new() },
+            audiences: if opaque { spec.audiences.clone() } else { vec![] },
             scopes: spec.scopes.clone(),
-            audiences: spec.audiences.clone(),
             nonce: if opaque { locator.nonce.0.to_vec() } else { vec![] },
             certificate_sha256: match &spec.binding {
                 Some(BindingValue::Certificate(sha256)) => sha256.to_vec(),
@@ -258,6 +259,7 @@ impl Fixture {
             home: locator.home,
             slot: locator.slot,
             record,
+            binding: BindingTag::UNBOUND,
             policy: IssuePolicy::Replace,
             limit: None,
         };

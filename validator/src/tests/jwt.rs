@@ -361,6 +361,9 @@ async fn the_record_must_be_of_what_was_signed() {
         with_claim(&fixture, "binding_ref", json!("x")).await,
         Reason::TokenNotLive
     );
+    // The record does not say these: what was signed counts.
+    assert_eq!(with_claim(&fixture, "aud", json!(["x", AUDIENCE])).await, Reason::Valid);
+    assert_ne!(with_claim(&fixture, "aud", json!("x")).await, Reason::Valid);
 }
 
 #[tokio::test]
