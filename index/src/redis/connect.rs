@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, IntoConnectionInfo as _, ProtocolVersion};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
 use super::keys::Keys;
+use super::lanes::Lanes;
 use super::scripts::Scripts;
 use super::{RedisIndex, is_refusal};
 use crate::namespace::Namespace;
@@ -102,7 +102,7 @@ impl RedisIndex {
 
     fn unchecked(options: &RedisOptions) -> Result<Self, ConnectError> {
         Ok(Self {
-            connection: manager(options)?,
+            lanes: Arc::new(Lanes::new(options)?),
             checked: Arc::default(),
             keys: Keys::new(options.namespace.clone()),
             scripts: Arc::new(Scripts::new()),
@@ -111,7 +111,8 @@ impl RedisIndex {
 
     /// Looks whether this Redis can keep the promises of an index.
     pub(super) async fn check(&self) -> Result<(), ConnectError> {
-        let mut connection = self.connection.clone();
+        let connection = self.lanes.connection().await;
+        let mut connection = connection.map_err(|error| failed(&error))?;
         let info: Result<String, _> = redis::cmd("INFO").query_async(&mut connection).await;
         check(&info.map_err(|error| failed(&error))?)?;
         // Loaded before the first request, so that none pays for it; a restarted Redis gets them again when it misses them.
@@ -134,17 +135,6 @@ pub(super) fn client(options: &RedisOptions, protocol: ProtocolVersion) -> Resul
     let tcp = info.tcp_settings().clone().set_nodelay(true);
     let protocol = info.redis_settings().clone().set_protocol(protocol);
     Client::open(info.set_tcp_settings(tcp).set_redis_settings(protocol)).map_err(url)
-}
-
-fn manager(options: &RedisOptions) -> Result<ConnectionManager, ConnectError> {
-    let client = client(options, ProtocolVersion::RESP2)?;
-    let config = ConnectionManagerConfig::new()
-        .set_response_timeout(Some(options.response_timeout))
-        .set_connection_timeout(Some(options.connection_timeout))
-        // Every operation waits for a connection that is being made: a long row of retries would hold all of them. The
-        // next operation starts the next try.
-        .set_number_of_retries(0);
-    ConnectionManager::new_lazy_with_config(client, config).map_err(|error| failed(&error))
 }
 
 fn failed(error: &redis::RedisError) -> ConnectError {

@@ -43,7 +43,7 @@ fn expected(expect: Expect) -> String {
 #[async_trait]
 impl DocumentStore for RedisIndex {
     async fn document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>, IndexError> {
-        read_document(&mut self.connection()?, self.keys.document(kind, id)).await
+        read_document(&mut self.connection().await?, self.keys.document(kind, id)).await
     }
 
     async fn put_document(
@@ -63,7 +63,7 @@ impl DocumentStore for RedisIndex {
             .arg(expected(expect))
             .arg(body)
             .arg(id)
-            .invoke_async(&mut self.connection()?)
+            .invoke_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
         Ok(stored.map_or(Put::Conflict, |(version, generation)| Put::Stored {
@@ -87,7 +87,7 @@ impl DocumentStore for RedisIndex {
             .arg(expected(expect))
             .arg(remember_ms)
             .arg(id)
-            .invoke_async(&mut self.connection()?)
+            .invoke_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
         match outcome.as_str() {
@@ -127,7 +127,7 @@ impl DocumentStore for RedisIndex {
         self.scripts
             .raise_generation
             .key(self.keys.document(kind, id))
-            .invoke_async(&mut self.connection()?)
+            .invoke_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))
     }
@@ -141,7 +141,7 @@ impl RedisIndex {
             .arg("+")
             .arg(&["LIMIT", "0"])
             .arg(limit)
-            .query_async(&mut self.connection()?)
+            .query_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))
     }
@@ -158,7 +158,7 @@ impl RedisIndex {
                 .arg(&["d", "v", "g"]);
         }
         let found: Vec<Fields> = pipeline
-            .query_async(&mut self.connection()?)
+            .query_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
         Ok(ids

@@ -1,13 +1,14 @@
 //! The index in Redis (from 7.0 on) or Valkey.
 //!
-//! Each operation is one script or one command on one multiplexed connection; see `keys` and `scripts` for what is stored.
-//! A lost connection is made again in the background. While Redis is away, each operation fails with
+//! Each operation is one script or one command on the multiplexed connection of its runtime; see `keys` and `scripts` for what
+//! is stored. A lost connection is made again by the next operation. While Redis is away, each operation fails with
 //! [`IndexError::Unavailable`] within the time-out; none is tried again here, because the caller alone knows whether a
 //! second write is right.
 
 mod connect;
 mod documents;
 mod keys;
+mod lanes;
 mod scripts;
 mod tokens;
 mod tracking;
@@ -15,19 +16,20 @@ mod tracking;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::redis::aio::ConnectionManager;
+use ::redis::aio::MultiplexedConnection;
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 pub use connect::{ConnectError, RedisOptions};
 pub use tracking::RedisTracking;
 
 use crate::error::IndexError;
 use keys::Keys;
+use lanes::Lanes;
 use scripts::Scripts;
 
-/// An index in Redis. Clones share the connection.
+/// An index in Redis. Clones share the connections.
 #[derive(Clone)]
 pub struct RedisIndex {
-    connection: ConnectionManager,
+    lanes: Arc<Lanes>,
     /// Whether the Redis was found fit; before, nothing is asked of it.
     checked: Arc<AtomicBool>,
     keys: Keys,
@@ -41,9 +43,9 @@ impl std::fmt::Debug for RedisIndex {
 }
 
 impl RedisIndex {
-    fn connection(&self) -> Result<ConnectionManager, IndexError> {
+    async fn connection(&self) -> Result<MultiplexedConnection, IndexError> {
         if self.checked.load(Ordering::Acquire) {
-            return Ok(self.connection.clone());
+            return self.lanes.connection().await.map_err(|error| index_error(&error));
         }
         Err(IndexError::Unavailable("Redis has not been reached yet".to_owned()))
     }

@@ -50,14 +50,18 @@ impl BindingIndex for RedisIndex {
             });
         }
         let answer: Vec<redis::Value> = script
-            .invoke_async(&mut self.connection()?)
+            .invoke_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
         issued(answer)
     }
 
     async fn read(&self, locator: &Locator) -> Result<Option<TokenRecord>, IndexError> {
-        read_token(&mut self.connection()?, self.keys.record(locator.home, locator.slot)).await
+        read_token(
+            &mut self.connection().await?,
+            self.keys.record(locator.home, locator.slot),
+        )
+        .await
     }
 
     async fn revoke_token(&self, home: Home, slot: Slot, record: &TokenRecord) -> Result<Revoked, IndexError> {
@@ -69,7 +73,7 @@ impl BindingIndex for RedisIndex {
             .arg(record.digest.as_slice())
             .arg(&slot.0)
             .arg(record.lifetime_ms)
-            .invoke_async(&mut self.connection()?)
+            .invoke_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
         Ok(Revoked { revision, count })
@@ -90,7 +94,7 @@ impl BindingIndex for RedisIndex {
                 .arg(binding.as_ref().map_or(&[][..], |tag| tag.as_slice()))
                 .arg(&from)
                 .arg(REVOKE_STEP)
-                .invoke_async(&mut self.connection()?)
+                .invoke_async(&mut self.connection().await?)
                 .await
                 .map_err(|error| index_error(&error))?;
             total += count;
@@ -114,7 +118,7 @@ impl BindingIndex for RedisIndex {
             .arg(from.expires_ms)
             .arg(from.listed)
             .arg(limit)
-            .invoke_async(&mut self.connection()?)
+            .invoke_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
         page(from, answer)
@@ -123,7 +127,7 @@ impl BindingIndex for RedisIndex {
     async fn ping(&self) -> Result<Revision, IndexError> {
         self.check_once().await?;
         let (seconds, micros): (u64, u64) = redis::cmd("TIME")
-            .query_async(&mut self.connection()?)
+            .query_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
         Ok(seconds * 1_000_000 + micros)

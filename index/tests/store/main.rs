@@ -7,6 +7,7 @@ mod documents;
 mod faults;
 mod full;
 mod harness;
+mod lanes;
 mod model;
 mod samples;
 mod tracking;
