@@ -1,6 +1,7 @@
 //! Lists and revokes what a subject holds.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tokenbind_index::{
     ApplicationTag, BindingId, BindingValue, Cursor, DocumentKind, Generation, Page, Revision, Revoked, Selection,
@@ -20,7 +21,7 @@ pub enum Caller {
     /// Sees and revokes everything.
     Administrator(Administrator),
     /// Sees and revokes what was issued to itself.
-    Application(Box<Application>),
+    Application(Arc<Application>),
 }
 
 impl Caller {
@@ -137,6 +138,7 @@ impl Issuer {
             .store
             .raise_generation(DocumentKind::Application, client_id)
             .await?;
+        self.applications.forget(client_id);
         let (_, revision) = raised.ok_or(IssuerError::NotFound("application"))?;
         telemetry::revoked("application", caller.name(), Some(client_id), None, revision);
         Ok(revision)

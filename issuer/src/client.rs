@@ -1,6 +1,7 @@
 //! Proves who an application is (RFC 6749, section 2.3.1).
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokenbind_index::SecretHash;
@@ -26,14 +27,32 @@ pub struct PresentedClient {
 ///
 /// # Errors
 /// [`IssuerError::InvalidClient`], the same whatever was wrong (A17), or that of the store.
-pub async fn authenticate(issuer: &Issuer, presented: Option<&PresentedClient>) -> Result<Application, IssuerError> {
+pub async fn authenticate(
+    issuer: &Issuer,
+    presented: Option<&PresentedClient>,
+) -> Result<Arc<Application>, IssuerError> {
     let presented = presented.ok_or(IssuerError::InvalidClient)?;
-    let application = Application::load(issuer.store.as_ref(), &presented.client_id).await?;
-    let secrets = application.as_ref().map_or(&[][..], |application| &application.secrets);
-    let proven = proves(&presented.secret, secrets, issuer.clock.now_seconds());
-    application
-        .filter(|application| proven && !application.disabled)
-        .ok_or(IssuerError::InvalidClient)
+    let client_id = &presented.client_id;
+    let now = issuer.clock.now_seconds();
+    let good =
+        |application: &Application| proves(&presented.secret, &application.secrets, now) && !application.disabled;
+    if let Some(kept) = issuer.applications.kept(client_id)
+        && good(&kept)
+    {
+        return Ok(kept);
+    }
+    // What is refused is judged by what is stored now: a secret that was just made is good at once, and whether a name is known
+    // here cannot be told from how long a refusal takes.
+    let application = issuer.applications.read(client_id).await?;
+    let Some(application) = application else {
+        proves(&presented.secret, &[], now);
+        return Err(IssuerError::InvalidClient);
+    };
+    if !good(&application) {
+        return Err(IssuerError::InvalidClient);
+    }
+    issuer.applications.keep(client_id).await;
+    Ok(application)
 }
 
 /// Compares with every secret, live or not, so that the time tells nothing of which of them matched.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokenbind_index::{Clock, Entropy, Namespace, Store};
 
+use crate::applications::Applications;
 use crate::opaque::OpaqueKeys;
 use crate::password::PasswordPool;
 use crate::signing::KeyRing;
@@ -13,6 +14,8 @@ use crate::signing::KeyRing;
 pub struct Issuer {
     /// Where tokens and documents are.
     pub store: Arc<dyn Store>,
+    /// Those of the store that tokens are issued to.
+    pub applications: Arc<Applications>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod admin_access;
 pub mod application;
+pub mod applications;
 pub mod args;
 pub mod bindings;
 pub mod catalog;

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
-use tokenbind_index::redis::{RedisIndex, RedisOptions};
-use tokenbind_index::{Clock, Entropy, SystemClock, SystemEntropy};
+use tokenbind_index::redis::{RedisIndex, RedisOptions, RedisTracking};
+use tokenbind_index::{Clock, Entropy, Store, SystemClock, SystemEntropy};
 use tokenbind_issuer::Issuer;
+use tokenbind_issuer::applications::{Applications, LEASE};
 use tokenbind_issuer::args::{IssuerArgs, IssuerConfig};
 use tokenbind_issuer::password::PasswordPool;
 use tokenbind_issuer::run::{self, IssuerSetup};
@@ -71,8 +72,11 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
     let options = RedisOptions::new(config.redis_url, config.namespace.clone());
     let store = RedisIndex::connect_lazily(&options).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store: Arc<dyn Store> = Arc::new(store);
+    let tracking = RedisTracking::start(&options, Arc::clone(&clock), LEASE)?;
     let issuer = Issuer {
-        store: Arc::new(store),
+        applications: Arc::new(Applications::new(Arc::clone(&store), Some(Arc::new(tracking)))),
+        store,
         clock,
         passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref())?),
         entropy,

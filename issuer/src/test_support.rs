@@ -13,6 +13,7 @@ use tokenbind_index::{BindingIndex as _, SecretHash};
 use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest, TokenRecord, UserRecord};
 use tokenbind_proto::v1::{Application, BindingType, GrantType, TokenFormat, User};
 
+use crate::applications::Applications;
 use crate::client::PresentedClient;
 use crate::context::Issuer;
 use crate::error::IssuerError;
@@ -51,8 +52,10 @@ impl Harness {
         let clock = Arc::new(ManualClock::new(START_US));
         let memory = MemoryIndex::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
+        let store: Arc<dyn Store> = Arc::new(memory.clone());
         let issuer = Issuer {
-            store: Arc::new(memory.clone()),
+            applications: Arc::new(Applications::new(Arc::clone(&store), Some(Arc::new(memory.clone())))),
+            store,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             namespace: Namespace::default(),
             issuer_url: "https://issuer.example".into(),
@@ -67,6 +70,7 @@ impl Harness {
     /// The same issuer over a store that a test puts before the one of the harness.
     pub(crate) fn over(&self, store: Arc<dyn Store>) -> Issuer {
         Issuer {
+            applications: Arc::new(Applications::new(Arc::clone(&store), None)),
             store,
             ..self.issuer.clone()
         }

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use prost::Message as _;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokenbind_index::redis::{RedisIndex, RedisOptions};
-use tokenbind_index::{BindingId, Namespace, Store, Subject, SystemClock, SystemEntropy};
+use tokenbind_index::redis::{RedisIndex, RedisOptions, RedisTracking};
+use tokenbind_index::{BindingId, Clock, Namespace, Store, Subject, SystemClock, SystemEntropy};
 use tokenbind_issuer::application::Application;
+use tokenbind_issuer::applications::{Applications, LEASE};
 use tokenbind_issuer::client::PresentedClient;
 use tokenbind_issuer::grant::{Authorization, Grant};
 use tokenbind_issuer::issue::IssueRequest;
@@ -46,9 +47,12 @@ pub(super) async fn issuer(redis_url: &SecretString, namespace: &Namespace) -> R
     let options = RedisOptions::new(redis_url.clone(), namespace.clone());
     let store: Arc<dyn Store> = Arc::new(RedisIndex::connect(&options).await.map_err(failed)?);
     let entropy = SystemEntropy;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let tracking = RedisTracking::start(&options, Arc::clone(&clock), LEASE).map_err(failed)?;
     Ok(Issuer {
+        applications: Arc::new(Applications::new(Arc::clone(&store), Some(Arc::new(tracking)))),
         store,
-        clock: Arc::new(SystemClock),
+        clock,
         namespace: namespace.clone(),
         issuer_url: ISSUER_URL.into(),
         keys: Arc::new(KeyRing::generate(&entropy).map_err(failed)?),

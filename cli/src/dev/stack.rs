@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokenbind_index::{Clock, Entropy, Store, SystemClock, SystemEntropy, TrackedIndex};
 use tokenbind_issuer::Issuer;
+use tokenbind_issuer::applications::Applications;
 use tokenbind_issuer::opaque::OpaqueKeys;
 use tokenbind_issuer::password::PasswordPool;
 use tokenbind_issuer::run::{self as issuer_run, IssuerSetup, PreparedIssuer};
@@ -115,7 +116,9 @@ async fn prepare_issuer(config: &DevConfig, shared: &Shared, shutdown: &Shutdown
     let signing = Seeded::new("tokenbind development signing key");
     let opaque = Seeded::new("tokenbind development opaque key");
     let passwords = PasswordPool::for_this_machine(shared.entropy.as_ref()).map_err(|error| internal(&error))?;
+    let applications = Applications::new(Arc::clone(&shared.store), Some(Arc::clone(&shared.tracking)));
     let issuer = Issuer {
+        applications: Arc::new(applications),
         store: Arc::clone(&shared.store),
         clock: Arc::clone(&shared.clock),
         entropy: Arc::clone(&shared.entropy),

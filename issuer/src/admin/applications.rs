@@ -95,6 +95,7 @@ impl Administration {
         let expect = Expect::Version(stored.version);
         let version = documents::put(self.store.as_ref(), &application.client_id, &record, expect).await?;
         version.ok_or(IssuerError::Conflict(NAME))?;
+        self.applications.forget(&application.client_id);
         Ok(application)
     }
 
@@ -113,7 +114,10 @@ impl Administration {
             .delete_document(DocumentKind::Application, client_id, expect, remember_ms)
             .await?
         {
-            Delete::Deleted => Ok(()),
+            Delete::Deleted => {
+                self.applications.forget(client_id);
+                Ok(())
+            }
             Delete::Absent => Err(IssuerError::NotFound(NAME)),
             Delete::Conflict => Err(IssuerError::Conflict(NAME)),
         }

@@ -20,6 +20,7 @@ use tokenbind_proto::index::v1::SecretDigest;
 pub use self::page::{Page, PageRequest};
 pub use self::secrets::{MAX_OVERLAP_SECONDS, Rotated};
 use crate::admin_access::Administrator;
+use crate::applications::Applications;
 use crate::context::Issuer;
 use crate::error::IssuerError;
 use crate::password::PasswordPool;
@@ -28,6 +29,7 @@ use crate::password::PasswordPool;
 #[derive(Clone)]
 pub struct Administration {
     store: Arc<dyn Store>,
+    applications: Arc<Applications>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     passwords: Arc<PasswordPool>,
@@ -38,6 +40,7 @@ impl Administration {
     pub fn of(issuer: &Issuer) -> Self {
         Self {
             store: Arc::clone(&issuer.store),
+            applications: Arc::clone(&issuer.applications),
             clock: Arc::clone(&issuer.clock),
             entropy: Arc::clone(&issuer.entropy),
             passwords: Arc::clone(&issuer.passwords),

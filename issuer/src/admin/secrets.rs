@@ -49,6 +49,7 @@ impl Administration {
                 .await?
                 .is_some()
             {
+                self.applications.forget(client_id);
                 return Ok(Rotated {
                     secret,
                     previous_expire_at,

@@ -6,6 +6,7 @@ mod tests;
 mod write;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use tokenbind_index::{BindingId, BindingRef, Revision};
@@ -94,8 +95,9 @@ impl Issuer {
     }
 
     /// The application as it is now: what was proven about the client holds, what it may have can have changed.
-    async fn reload(&self, client_id: &str, grant: GrantType) -> Result<Application, IssuerError> {
-        let application = Application::load(self.store.as_ref(), client_id).await?;
+    async fn reload(&self, client_id: &str, grant: GrantType) -> Result<Arc<Application>, IssuerError> {
+        self.applications.forget(client_id);
+        let application = self.applications.read(client_id).await?;
         let application = application
             .filter(|application| !application.disabled)
             .ok_or(IssuerError::InvalidClient)?;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tokenbind_index::{BindingId, Subject};
 use tokenbind_proto::v1::TokenFormat;
 
@@ -20,7 +22,7 @@ fn administrator() -> Caller {
 }
 
 async fn application(harness: &Harness, client_id: &str) -> Caller {
-    Caller::Application(Box::new(
+    Caller::Application(Arc::new(
         Application::load(&harness.memory, client_id).await.unwrap().unwrap(),
     ))
 }

@@ -12,6 +12,7 @@ use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, UserRecord};
 use tokenbind_proto::v1::{Application, BindingType, GrantType, Resource, Source, TokenFormat, User};
 
 use super::{Administration, PageRequest};
+use crate::applications::Applications;
 use crate::declared::documents::{self, Declared};
 use crate::declared::test_support::FaultyStore;
 use crate::error::IssuerError;
@@ -30,6 +31,7 @@ fn bench() -> Bench {
     let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
     let admin = Administration {
         store: Arc::clone(&store) as _,
+        applications: Arc::new(Applications::new(Arc::clone(&store) as _, None)),
         clock: Arc::clone(&clock) as _,
         passwords: Arc::new(PasswordPool::new(NonZeroUsize::MIN, entropy.as_ref()).unwrap()),
         entropy,

@@ -50,9 +50,9 @@ impl BindingRpc {
         let client = presented_client(request.metadata(), String::new(), String::new(), &mut violations)?;
         violations.finish()?;
         let client = client.ok_or(IssuerError::CredentialsMissing)?;
-        Ok(Caller::Application(Box::new(
+        Ok(Caller::Application(
             client::authenticate(&self.issuer, Some(&client)).await?,
-        )))
+        ))
     }
 
     async fn list(&self, request: Request<ListBindingsRequest>) -> Result<ListBindingsResponse, IssuerError> {
