@@ -118,11 +118,24 @@ impl Validator {
             return Ok(refused(Reason::TokenMissing, question, freshness));
         }
         let allow_stale_us = question.resource.allow_stale_us();
-        match self
+        let facts = self
             .facts
-            .resolve_or_last_known(question.token.0, question.consistency, allow_stale_us)
-            .await
-        {
+            .resolve_or_last_known(question.token.0, question.consistency, allow_stale_us);
+        self.conclude(question, facts.await)
+    }
+
+    /// What is known of a token whose question is asked at the same time.
+    pub(crate) async fn look_up(&self, token: Presented<'_>, consistency: Consistency) -> Result<Facts, NoFacts> {
+        self.facts.resolve(token.0, consistency).await
+    }
+
+    /// The verdict from what was found.
+    pub(crate) fn conclude(
+        &self,
+        question: &Question<'_>,
+        found: Result<Facts, NoFacts>,
+    ) -> Result<Verdict, Unavailable> {
+        match found {
             Ok(facts) => Ok(self.judge_facts(facts, question, self.clock.now_us())),
             Err(NoFacts::Refused { reason, freshness }) => Ok(refused(reason, question, freshness)),
             Err(NoFacts::Unavailable(error)) => Err(error.into()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
-use tokenbind_index::{Clock, Confirmed, Document, DocumentKind, IndexError, Stamp, Store, TrackedIndex};
+use tokenbind_index::{Clock, Confirmed, Document, DocumentKind, Generation, IndexError, Stamp, Store, TrackedIndex};
 
 use crate::question::Consistency;
 
@@ -65,6 +65,24 @@ type Decoded<T> = Option<Arc<T>>;
 pub(crate) struct Kept<T> {
     id: Box<str>,
     last: ArcSwapOption<(Decoded<T>, Stamp)>,
+    /// What was decoded last, and of which document.
+    decoded: ArcSwapOption<(Edition, Arc<T>)>,
+}
+
+/// Which of the documents that an id had one after the other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Edition {
+    version: u64,
+    generation: Generation,
+}
+
+impl Edition {
+    fn of(document: &Document) -> Self {
+        Self {
+            version: document.version,
+            generation: document.generation,
+        }
+    }
 }
 
 /// Reads documents of one kind.
@@ -169,6 +187,7 @@ impl<T> Documents<T> {
             let handle = Arc::new(Kept {
                 id: id.into(),
                 last: ArcSwapOption::empty(),
+                decoded: ArcSwapOption::empty(),
             });
             self.kept.insert(id.into(), Arc::clone(&handle));
             handle
@@ -204,9 +223,21 @@ impl<T> Documents<T> {
         self.decode(id, document)
     }
 
+    /// What a document says. One that has not changed since it was last read is not taken apart again.
     fn decode(&self, id: &str, document: Option<Document>) -> Result<Decoded<T>, IndexError> {
-        document
-            .map(|document| (self.decode)(id, &document).map(Arc::new))
-            .transpose()
+        let Some(document) = document else { return Ok(None) };
+        let edition = Edition::of(&document);
+        let handle = self.kept.get(id);
+        if let Some(handle) = &handle
+            && let Some(last) = &*handle.decoded.load()
+            && last.0 == edition
+        {
+            return Ok(Some(Arc::clone(&last.1)));
+        }
+        let decoded = Arc::new((self.decode)(id, &document)?);
+        if let Some(handle) = handle {
+            handle.decoded.store(Some(Arc::new((edition, Arc::clone(&decoded)))));
+        }
+        Ok(Some(decoded))
     }
 }

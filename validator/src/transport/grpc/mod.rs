@@ -28,7 +28,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::caller::{Caller, CallerError, Callers, PresentedCredentials};
 use crate::engine::Validator;
 use crate::facts::Moment;
-use crate::question::Presented;
+use crate::question::{Consistency, Presented};
 use crate::remembered::AuthorizationDigest;
 use crate::watch::OpenCalls;
 pub use answers::Answers;
@@ -122,17 +122,24 @@ impl ValidationGrpc {
         checked: Checked,
         place: Place,
     ) -> Result<ValidateTokenResponse, Status> {
-        let resource = self
-            .callers
-            .resource(caller, &request.resource, checked.consistency())
-            .await
-            .map_err(|error| status::about(&error, place))?;
+        let consistency = checked.consistency();
+        let resource = self.callers.resource(caller, &request.resource, consistency);
+        if consistency == Consistency::MinimizeLatency || request.token.is_empty() {
+            let resource = resource.await.map_err(|error| status::about(&error, place))?;
+            let question = checked.question(request, &resource);
+            let verdict = self.validator.validate(&question).await;
+            return Ok(response::validated(
+                verdict.map_err(|error| status::unavailable(&error))?,
+            ));
+        }
+        // Both are read now: at the same time.
+        let facts = self.validator.look_up(Presented(&request.token), consistency);
+        let (resource, facts) = futures::join!(resource, facts);
+        let resource = resource.map_err(|error| status::about(&error, place))?;
         let question = checked.question(request, &resource);
-        let verdict = self
-            .validator
-            .validate(&question)
-            .await
-            .map_err(|error| status::unavailable(&error))?;
+        let verdict = self.validator.conclude(&question, facts);
+        let verdict = verdict.map_err(|error| status::unavailable(&error))?;
+        self.validator.answered(&question, &verdict);
         Ok(response::validated(verdict))
     }
 }
