@@ -116,8 +116,11 @@ impl BindingTag {
 }
 
 /// Files a token under its application in its subject's list.
+///
+/// As long as a list of one fits into the next smaller piece of memory: of a thousand applications, two share one with a
+/// probability of one in two million. Such a pair would share its limit of bindings, and a revocation within one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ApplicationTag(pub [u8; 8]);
+pub struct ApplicationTag(pub [u8; 5]);
 
 impl ApplicationTag {
     /// The tag of an application.

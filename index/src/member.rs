@@ -13,7 +13,7 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) const BYTES: usize = 32;
+    pub(crate) const BYTES: usize = 29;
 
     pub(crate) fn of(issue: &Issue) -> Self {
         Self {
@@ -33,8 +33,8 @@ impl Member {
     pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         bytes[..16].copy_from_slice(&self.slot.0);
-        bytes[16..24].copy_from_slice(&self.application.0);
-        bytes[24..].copy_from_slice(&self.binding.0);
+        bytes[16..21].copy_from_slice(&self.application.0);
+        bytes[21..].copy_from_slice(&self.binding.0);
         bytes
     }
 

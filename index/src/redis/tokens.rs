@@ -31,18 +31,24 @@ impl BindingIndex for RedisIndex {
         } = issue;
         // The script puts the revision before the rest of the record; prost leaves out a zero.
         record.revision = 0;
-        let (least_left, except) = match policy {
-            IssuePolicy::Replace => (None, None),
-            IssuePolicy::Keep { except } => (Some(LEAST_REUSE_MS), except.map(u64::to_le_bytes)),
-        };
         let mut script = self.scripts.issue.key(self.keys.record(home, slot));
         script
             .key(self.keys.list(home))
             .arg(record.encode_to_vec())
             .arg(record.lifetime_ms)
-            .arg(&member)
-            .arg(least_left.map_or(String::new(), |least| least.to_string()))
-            .arg(except.as_ref().map_or(&[][..], |revision| revision.as_slice()));
+            .arg(&member);
+        // What is not needed is not sent: each argument costs Redis some time.
+        match policy {
+            IssuePolicy::Keep { except } => {
+                let except = except.map(u64::to_le_bytes);
+                let except = except.as_ref().map_or(&[][..], |revision| revision.as_slice());
+                script.arg(LEAST_REUSE_MS).arg(except);
+            }
+            IssuePolicy::Replace if limit.is_some() => {
+                script.arg("").arg("");
+            }
+            IssuePolicy::Replace => {}
+        }
         if let Some(limit) = limit {
             script.arg(limit.max).arg(match limit.over {
                 OverLimit::Reject => "reject",

@@ -117,7 +117,7 @@ fn record(application: &Application, token: &granted::Token, grant: GrantType, i
         subject: &token.subject,
         grant,
         format: application.format,
-        binding_ref: issued.binding_ref.map(|reference| reference.encode()),
+        binding_ref: issued.binding_ref,
         outcome,
         revision: issued.revision,
     };

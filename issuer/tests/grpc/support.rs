@@ -7,8 +7,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokenbind_index::memory::MemoryIndex;
-use tokenbind_index::{Entropy, Namespace, SecretHash, SystemClock, SystemEntropy};
+use tokenbind_index::{Entropy, Namespace, SecretHash, Store, SystemClock, SystemEntropy};
 use tokenbind_issuer::Issuer;
+use tokenbind_issuer::applications::Applications;
 use tokenbind_issuer::catalog::Catalog;
 use tokenbind_issuer::opaque::OpaqueKeys;
 use tokenbind_issuer::password::{PasswordPool, hash_password};
@@ -104,8 +105,11 @@ pub(crate) async fn start() -> Channel {
 pub(crate) async fn serve(tls: Option<ServerTls>) -> SocketAddr {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let clock = Arc::new(SystemClock);
+    let memory = MemoryIndex::new(clock.clone());
+    let store: Arc<dyn Store> = Arc::new(memory.clone());
     let issuer = Issuer {
-        store: Arc::new(MemoryIndex::new(clock.clone())),
+        applications: Arc::new(Applications::new(Arc::clone(&store), Some(Arc::new(memory)))),
+        store,
         clock,
         namespace: Namespace::default(),
         issuer_url: "https://issuer.example".into(),

@@ -18,9 +18,9 @@ if upto ~= '' then
 end
 local count = 0
 for _, member in ipairs(members) do
-  if (ARGV[2] == '' or string.sub(member, 17, 24) == ARGV[2])
-    and (ARGV[3] == '' or string.sub(member, 25, 32) == ARGV[3]) then
-    count = count + redis.call('DEL', ARGV[1] .. string.sub(member, 1, 16))
+  if (ARGV[2] == '' or application_of(member) == ARGV[2])
+    and (ARGV[3] == '' or binding_of(member) == ARGV[3]) then
+    count = count + redis.call('DEL', ARGV[1] .. slot_of(member))
     redis.call('ZREM', KEYS[1], member)
   end
 end

@@ -15,7 +15,7 @@ end
 local function unfile(list, slot, ends)
   ends = text(ends)
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', list, ends, ends)) do
-    if string.sub(member, 1, 16) == slot then redis.call('ZREM', list, member) end
+    if slot_of(member) == slot then redis.call('ZREM', list, member) end
   end
 end
 
@@ -23,16 +23,15 @@ end
 -- count as long as one token of this generation lives under them. With `evict`, the binding whose last token was issued
 -- longest ago loses its tokens.
 local function make_room(record_prefix, list, member, generation, most, evict)
-  local application, binding = string.sub(member, 17, 24), string.sub(member, 25, 32)
-  local unbound = string.rep('\0', 8)
-  if binding == unbound then return true end
+  local application, binding = application_of(member), binding_of(member)
+  if binding == UNBOUND then return true end
   local last_issued, members, count = {}, {}, 0
   for _, other_member in ipairs(redis.call('ZRANGE', list, 0, -1)) do
-    local other = string.sub(other_member, 25, 32)
-    if string.sub(other_member, 17, 24) == application and other ~= binding and other ~= unbound then
+    local other = binding_of(other_member)
+    if application_of(other_member) == application and other ~= binding and other ~= UNBOUND then
       members[other] = members[other] or {}
       table.insert(members[other], other_member)
-      local record = redis.call('GETRANGE', record_prefix .. string.sub(other_member, 1, 16), 0, 13)
+      local record = redis.call('GETRANGE', record_prefix .. slot_of(other_member), 0, 13)
       if record ~= '' and generation_of(record) == generation then
         if not last_issued[other] then last_issued[other], count = 0, count + 1 end
         last_issued[other] = math.max(last_issued[other], struct.unpack('<I8', record, 2))
@@ -47,7 +46,7 @@ local function make_room(record_prefix, list, member, generation, most, evict)
       if not oldest or revision < last_issued[oldest] then oldest = other end
     end
     for _, other_member in ipairs(members[oldest]) do
-      redis.call('DEL', record_prefix .. string.sub(other_member, 1, 16))
+      redis.call('DEL', record_prefix .. slot_of(other_member))
       redis.call('ZREM', list, other_member)
     end
     last_issued[oldest], count = nil, count - 1
