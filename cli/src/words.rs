@@ -1,6 +1,9 @@
 //! The words of the contract as people write them: `jwt` for `TOKEN_FORMAT_JWT`, `client-request` for
 //! `BINDING_TYPE_CLIENT_REQUEST`. The catalog file and the introspection answer use the same.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tokenbind_proto::v1::{
     BindingLimitPolicy, BindingType, Decision, FreshnessSource, GrantType, Reason, Source, TokenFormat,
@@ -54,6 +57,14 @@ shown!(
     /// `VALID`, `TOKEN_SUPERSEDED`, …
     reason, Reason, "REASON_", word
 );
+
+/// A number of seconds in a range.
+pub(crate) fn seconds(text: &str, range: RangeInclusive<f64>) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| range.contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("must be a number from {} to {}", range.start(), range.end()))
+}
 
 /// `password`, `client_credentials`: OAuth writes them with an underscore.
 pub(crate) fn grant(value: i32) -> String {

@@ -8,6 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::words;
+
 /// What to measure, and how.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
@@ -39,6 +41,8 @@ pub(super) enum WorkloadArgs {
     Validate(ValidateArgs),
     /// Several tokens a call
     Batch(BatchArgs),
+    /// One token a question, on streams with several questions in flight on each
+    Stream(StreamArgs),
     /// RFC 7662's question
     Introspect(TokensArgs),
     /// A new token a call, by `client_credentials` with the application's secret; slots are used in turn
@@ -47,6 +51,8 @@ pub(super) enum WorkloadArgs {
     Reuse(SlotsArgs),
     /// From a revocation to the first denial at each validator
     RevokeDeny(RevokeDenyArgs),
+    /// A long run at full load while tokens are superseded: throughput and the validator's memory over time
+    Soak(SoakArgs),
     /// Bytes in Redis for each live token, and in the validator for each that it keeps
     Memory(MemoryArgs),
     /// The bare tonic service alone
@@ -71,6 +77,22 @@ pub(super) struct SlotsArgs {
     /// How many live tokens
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(super) tokens: u64,
+}
+
+/// What happens meanwhile.
+#[derive(Clone, Debug, Args)]
+pub(super) struct SoakArgs {
+    /// How many live tokens (jwt)
+    #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(super) tokens: u64,
+
+    /// How many of them to supersede each second
+    #[arg(long, value_name = "COUNT", default_value = "500", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub(super) replace: u32,
+
+    /// Seconds between two looks at the memory and the throughput
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = moment)]
+    pub(super) every: Duration,
 }
 
 /// How many tokens.
@@ -106,8 +128,19 @@ pub(super) struct BatchArgs {
     pub(super) tokens: TokensArgs,
 
     /// Tokens a call
-    #[arg(long, value_name = "COUNT", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long = "tokens-per-call", alias = "size", value_name = "COUNT", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(super) size: u32,
+}
+
+/// Questions on streams.
+#[derive(Clone, Debug, Args)]
+pub(super) struct StreamArgs {
+    #[command(flatten)]
+    pub(super) tokens: TokensArgs,
+
+    /// Streams, over all connections; --concurrency questions are in flight over all of them
+    #[arg(long, value_name = "COUNT", default_value = "8", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(super) streams: u16,
 }
 
 /// Revocations.
@@ -125,9 +158,9 @@ pub(super) struct RevokeDenyArgs {
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(super) revocations: u64,
 
-    /// Microseconds to wait between an answer and the next question to the same validator
-    #[arg(long, value_name = "MICROSECONDS", default_value = "0")]
-    pub(super) pause_us: u64,
+    /// Questions to each validator each second while a revocation is on its way
+    #[arg(long, value_name = "COUNT", default_value = "2000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) probes: u32,
 }
 
 /// What a token looks like.
@@ -172,12 +205,12 @@ pub(super) struct LoadArgs {
     #[arg(long, global = true, value_name = "CALLS")]
     pub(super) rate: Option<f64>,
 
-    /// Seconds of each measurement
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "4", value_parser = seconds)]
-    pub(super) duration: Duration,
+    /// Seconds of each measurement [default: 4, of soak 600]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = span)]
+    pub(super) duration: Option<Duration>,
 
     /// Seconds before each measurement that do not count
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "1", value_parser = span)]
     pub(super) warmup: Duration,
 
     /// How often to measure, in turn with the bare service; the median counts
@@ -251,7 +284,7 @@ pub(super) struct TargetArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Machine")]
 pub(super) struct MachineArgs {
-    /// Cores of the services and of the bare one
+    /// Cores of the services and of the bare one; of revoke-deny, each service has one of them in turn
     #[arg(
         long,
         global = true,
@@ -300,9 +333,10 @@ pub(super) enum Flavour {
     MultiThread,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.0..=3600.0).contains(seconds));
-    seconds
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "must be a number from 0 to 3600".to_owned())
+fn span(text: &str) -> Result<Duration, String> {
+    words::seconds(text, 0.0..=3_600.0)
+}
+
+fn moment(text: &str) -> Result<Duration, String> {
+    words::seconds(text, 0.05..=3_600.0)
 }

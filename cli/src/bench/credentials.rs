@@ -41,13 +41,19 @@ enum Clients {
 impl Credentials {
     /// Those of [`catalog`], or those that were given.
     pub(super) fn new(target: &TargetArgs, format: Format) -> Self {
-        let own = || SecretString::from(SECRET);
-        let given = target.client_id.clone().filter(|_| target.issuer.is_some());
+        // The variables of a shell may hold secrets of something else.
+        let target = target.issuer.is_some().then_some(target);
+        let given = |secret: fn(&TargetArgs) -> &Option<SecretString>| {
+            let secret = target.and_then(|target| secret(target).clone());
+            secret.unwrap_or_else(|| SECRET.into())
+        };
+        let client_id = target.and_then(|target| target.client_id.clone());
+        let resource_id = target.and_then(|target| target.resource_id.clone());
         Self {
-            clients: given.map_or(Clients::Own(format), Clients::Given),
-            client_secret: target.client_secret.clone().unwrap_or_else(own),
-            resource: target.resource_id.clone().unwrap_or_else(|| RESOURCE.to_owned()),
-            resource_secret: target.resource_secret.clone().unwrap_or_else(own),
+            clients: client_id.map_or(Clients::Own(format), Clients::Given),
+            client_secret: given(|target| &target.client_secret),
+            resource: resource_id.unwrap_or_else(|| RESOURCE.to_owned()),
+            resource_secret: given(|target| &target.resource_secret),
         }
     }
 

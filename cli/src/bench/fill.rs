@@ -1,6 +1,7 @@
 //! Fills an index with live tokens.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -62,16 +63,15 @@ pub(super) async fn issuer(redis_url: &SecretString, namespace: &Namespace) -> R
     })
 }
 
-/// Tokens of as many users, each on a device of its own, made in this process.
+/// Tokens of as many users, each on a device of its own, made in this process by an issuer whose keys are published.
 pub(super) async fn own(
     issuer: &Issuer,
     format: Format,
-    count: u64,
+    numbers: Range<u64>,
     credentials: &Credentials,
 ) -> Result<Vec<Filled>, CliError> {
-    issuer.publish_keys().await.map_err(failed)?;
     let issuer = Arc::new(issuer.clone());
-    let tokens = stream::iter(0..count).map(|number| {
+    let tokens = stream::iter(numbers).map(|number| {
         let (issuer, credentials) = (Arc::clone(&issuer), credentials.clone());
         let made = tokio::spawn(async move { one(&issuer, format, number, &credentials).await });
         async move { made.await.map_err(failed)? }
@@ -131,7 +131,7 @@ impl Grant for Loaded {
 /// Tokens from a running issuer, one for each slot.
 pub(super) async fn from_issuer(
     address: SocketAddr,
-    slots: std::ops::Range<u64>,
+    slots: Range<u64>,
     credentials: &Credentials,
 ) -> Result<Vec<Filled>, CliError> {
     let peer = Peer::connect(address).await.map_err(failed)?;

@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::runtime;
 use tokio::task::JoinSet;
 
-use super::failed;
-use super::machine::{self, cpu_seconds};
+use super::machine::{self, cpu_seconds, resident_bytes};
 use super::peer::{CallError, Method, Peer};
-use super::sample::{Latencies, Sample};
-use super::workload::Workload;
+use super::sample::{Latencies, Sample, Tick};
+use super::workload::{Answer, Shape, Workload};
+use super::{failed, stream_load};
 use crate::error::CliError;
 
 /// A load.
@@ -31,25 +32,40 @@ pub(super) struct Load {
     pub(super) cores: Vec<usize>,
     pub(super) server: Option<u32>,
     pub(super) redis: Option<u32>,
+    /// How often to look at the processes while the load goes on.
+    pub(super) every: Option<Duration>,
     /// What the progress calls it.
     pub(super) name: String,
 }
 
 /// What all threads of a load share.
-struct Shared {
-    load: Load,
-    method: Method,
+pub(super) struct Shared {
+    pub(super) load: Load,
+    pub(super) method: Method,
     next_call: AtomicU64,
     answered: AtomicU64,
     /// From when on answers count.
     from: Instant,
-    until: Instant,
+    pub(super) until: Instant,
     outcome: Mutex<Outcome>,
 }
 
+/// One question and what came back.
+pub(super) struct Answered {
+    /// From when on its latency counts.
+    pub(super) due: Instant,
+    pub(super) at: Instant,
+    /// Bytes of the message that was sent.
+    pub(super) sent: usize,
+    pub(super) answer: Result<Bytes, CallError>,
+}
+
 /// What came of the calls that count.
-struct Outcome {
+pub(super) struct Outcome {
     latencies: Latencies,
+    superseded: u64,
+    sent_bytes: u64,
+    received_bytes: u64,
     errors: u64,
     error: Option<String>,
     last: Option<Instant>,
@@ -59,6 +75,9 @@ impl Outcome {
     fn new() -> Self {
         Self {
             latencies: Latencies::new(),
+            superseded: 0,
+            sent_bytes: 0,
+            received_bytes: 0,
             errors: 0,
             error: None,
             last: None,
@@ -67,6 +86,9 @@ impl Outcome {
 
     fn add(&mut self, other: Self) {
         self.latencies.add(&other.latencies);
+        self.superseded += other.superseded;
+        self.sent_bytes += other.sent_bytes;
+        self.received_bytes += other.received_bytes;
         self.errors += other.errors;
         self.error = self.error.take().or(other.error);
         self.last = self.last.max(other.last);
@@ -74,13 +96,65 @@ impl Outcome {
 }
 
 /// What one thread keeps for itself until the end.
-type Record = Arc<Mutex<Outcome>>;
+pub(super) type Record = Arc<Mutex<Outcome>>;
+
+impl Shared {
+    /// The message of the next question; `None` when there are no more.
+    pub(super) fn next_message(&self) -> Option<Bytes> {
+        let number = self.next_call.fetch_add(1, Ordering::Relaxed);
+        self.load.workload.messages.get(number)
+    }
+
+    /// Counts answers that came together.
+    pub(super) fn count(&self, record: &Record, answered: impl IntoIterator<Item = Answered>) {
+        let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in answered {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+            // With a fixed rate, a late answer is the one that matters: it counts by when it was due.
+            let counts = match self.load.rate {
+                None => one.at >= self.from && one.at <= self.until,
+                Some(_) => one.due >= self.from,
+            };
+            if counts {
+                record.count(one, self.load.workload.judge);
+            }
+        }
+    }
+}
+
+impl Outcome {
+    fn count(&mut self, answered: Answered, judge: fn(&[u8]) -> Answer) {
+        self.last = self.last.max(Some(answered.at));
+        let answer = match answered.answer {
+            Ok(answer) => answer,
+            Err(error) => return self.fail(&error),
+        };
+        match judge(&answer) {
+            Answer::Good => {}
+            Answer::Superseded => self.superseded += 1,
+            Answer::Wrong => return self.fail(&CallError::Wrong),
+        }
+        self.latencies
+            .record(answered.at.saturating_duration_since(answered.due));
+        self.sent_bytes += answered.sent as u64;
+        self.received_bytes += answer.len() as u64;
+    }
+
+    fn fail(&mut self, error: &CallError) {
+        self.errors += 1;
+        self.error.get_or_insert_with(|| error.to_string());
+    }
+}
 
 /// Sends the load and waits for its end.
 pub(super) fn run(mut load: Load) -> Result<Sample, CliError> {
     if load.rate.is_none() {
-        // A connection without a call in flight would be one more caller.
+        // A connection or a stream without a call in flight would be one more caller.
         load.connections = load.connections.min(load.concurrency).max(1);
+        load.workload.shape.limit(load.concurrency);
+    }
+    if let Shape::Streams(streams) = load.workload.shape {
+        load.connections = load.connections.min(streams);
     }
     let method = Method::new(load.address, load.workload.path, load.workload.authorization.as_deref());
     let method = method.map_err(failed)?;
@@ -108,52 +182,93 @@ pub(super) fn run(mut load: Load) -> Result<Sample, CliError> {
     Ok(sample(&shared, used))
 }
 
-/// Processor time of the server and of Redis while answers counted.
-type Used = (Option<f64>, Option<f64>);
+/// What the processes used while answers counted.
+struct Used {
+    server: Option<f64>,
+    redis: Option<f64>,
+    timeline: Vec<Tick>,
+}
 
-/// Tells the progress, and reads the processor times at both ends.
+/// Tells the progress, and looks at the processes: at both ends, and as often as the load wants.
 fn watch(shared: &Shared, threads: &[thread::JoinHandle<Result<(), CliError>>]) -> Used {
-    let read = || [shared.load.server, shared.load.redis].map(|process| process.and_then(cpu_seconds));
+    let load = &shared.load;
+    let read = || [load.server, load.redis].map(|process| process.and_then(cpu_seconds));
+    let answered = || shared.answered.load(Ordering::Relaxed);
     thread::sleep(shared.from.saturating_duration_since(Instant::now()));
     let before = read();
-    let mut answered = shared.answered.load(Ordering::Relaxed);
-    let mut told = Instant::now();
+    let (mut told, mut looked) = (Since::now(answered()), Since::now(answered()));
+    let mut timeline = Vec::new();
     while Instant::now() < shared.until && threads.iter().any(|thread| !thread.is_finished()) {
-        let second = Duration::from_secs(1).min(shared.until.saturating_duration_since(Instant::now()));
-        thread::sleep(second.min(Duration::from_millis(50)));
-        if told.elapsed() >= Duration::from_millis(990) {
-            let now = shared.answered.load(Ordering::Relaxed);
-            tell(&shared.load.name, now - answered, told.elapsed());
-            (answered, told) = (now, Instant::now());
+        let left = shared.until.saturating_duration_since(Instant::now());
+        thread::sleep(left.min(Duration::from_millis(50)));
+        if told.at.elapsed() >= Duration::from_millis(990) {
+            tell(&load.name, told.per_second(answered()));
+            told = Since::now(answered());
+        }
+        if load.every.is_some_and(|every| looked.at.elapsed() >= every) {
+            timeline.push(Tick {
+                seconds: shared.from.elapsed().as_secs_f64(),
+                per_second: looked.per_second(answered()),
+                resident_bytes: load.server.and_then(resident_bytes),
+                redis_resident_bytes: load.redis.and_then(resident_bytes),
+            });
+            looked = Since::now(answered());
         }
     }
     let after = read();
     let used = |index: usize| Some(after.get(index).copied()?? - before.get(index).copied()??);
-    (used(0), used(1))
+    Used {
+        server: used(0),
+        redis: used(1),
+        timeline,
+    }
 }
 
-fn tell(name: &str, answered: u64, elapsed: Duration) {
-    let per_second = u128::from(answered) * 1_000 / elapsed.as_millis().max(1);
+/// How many were answered by when.
+struct Since {
+    at: Instant,
+    answered: u64,
+}
+
+impl Since {
+    fn now(answered: u64) -> Self {
+        Self {
+            at: Instant::now(),
+            answered,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
+    fn per_second(&self, answered: u64) -> f64 {
+        (answered - self.answered) as f64 / self.at.elapsed().as_secs_f64().max(f64::EPSILON)
+    }
+}
+
+fn tell(name: &str, per_second: f64) {
     // Where nobody reads stderr there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "{name}: {per_second}/s");
+    let _ = writeln!(std::io::stderr(), "{name}: {per_second:.0}/s");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
-fn sample(shared: &Shared, (server, redis): Used) -> Sample {
+fn sample(shared: &Shared, used: Used) -> Sample {
     let outcome = shared.outcome.lock().unwrap_or_else(PoisonError::into_inner);
     let end = outcome.last.unwrap_or(shared.until).min(shared.until);
     let seconds = end.saturating_duration_since(shared.from).as_secs_f64();
     let good = outcome.latencies.count() as f64;
     Sample {
         calls: outcome.latencies.count(),
+        superseded: outcome.superseded,
         errors: outcome.errors,
         error: outcome.error.clone(),
         seconds,
         per_second: good / seconds.max(f64::EPSILON),
-        server_cpu_seconds: server,
-        redis_cpu_seconds: redis,
-        per_server_cpu_second: server.filter(|used| *used > 0.0).map(|used| good / used),
+        sent_bytes_per_call: outcome.sent_bytes as f64 / good.max(1.0),
+        received_bytes_per_call: outcome.received_bytes as f64 / good.max(1.0),
+        server_cpu_seconds: used.server,
+        redis_cpu_seconds: used.redis,
+        per_server_cpu_second: used.server.filter(|used| *used > 0.0).map(|used| good / used),
         latency_us: outcome.latencies.summary(),
+        timeline: used.timeline,
     }
 }
 
@@ -175,11 +290,17 @@ fn drive(shared: &Arc<Shared>, number: usize, threads: usize) -> Result<(), CliE
         for _ in 0..connections {
             peers.push(Peer::connect(load.address).await.map_err(failed)?);
         }
-        match load.rate {
-            None => closed(shared, &peers, concurrency, &record).await,
-            Some(rate) => {
-                let threads = u32::try_from(threads).unwrap_or(u32::MAX);
-                open(shared, &peers, rate / f64::from(threads), &record).await;
+        let rate = load
+            .rate
+            .map(|rate| rate / f64::from(u32::try_from(threads).unwrap_or(u32::MAX)));
+        match (load.workload.shape, rate) {
+            (Shape::Calls, None) => closed(shared, &peers, concurrency, &record).await,
+            (Shape::Calls, Some(rate)) => open(shared, &peers, rate, &record).await,
+            (Shape::Streams(streams), None) => {
+                stream_load::closed(shared, &peers, share(streams).max(1), concurrency, &record).await;
+            }
+            (Shape::Streams(streams), Some(rate)) => {
+                stream_load::open(shared, &peers, share(streams).max(1), rate, &record).await;
             }
         }
         Ok::<(), CliError>(())
@@ -212,55 +333,65 @@ async fn closed(shared: &Arc<Shared>, peers: &[Peer], concurrency: usize, record
 
 /// Calls come at fixed times, whether or not earlier ones were answered.
 async fn open(shared: &Arc<Shared>, peers: &[Peer], rate: f64, record: &Record) {
-    let interval = Duration::from_secs_f64(1.0 / rate.max(0.001));
-    let mut due = Instant::now();
+    let mut pace = Pace::new(rate);
     let mut callers = JoinSet::new();
     for peer in peers.iter().cycle() {
-        // Timers are a thousand times too coarse for this; the core is the load's own.
-        while Instant::now() < due {
-            tokio::task::yield_now().await;
-        }
+        let due = pace.next().await;
         if due >= shared.until {
             break;
         }
         let (shared, peer, record) = (Arc::clone(shared), peer.clone(), Arc::clone(record));
         callers.spawn(async move { call(&shared, &peer, &record, due).await });
         while callers.try_join_next().is_some() {}
-        due += interval;
     }
     while callers.join_next().await.is_some() {}
 }
 
+/// Moments with the same time between them.
+pub(super) struct Pace {
+    interval: Duration,
+    due: Instant,
+}
+
+impl Pace {
+    /// So many each second, from now on.
+    pub(super) fn new(per_second: f64) -> Self {
+        Self {
+            interval: Duration::from_secs_f64(1.0 / per_second.max(0.001)),
+            due: Instant::now(),
+        }
+    }
+
+    /// Waits for the next one. It is in the past where the last one took too long.
+    pub(super) async fn next(&mut self) -> Instant {
+        let due = self.due;
+        at(due).await;
+        self.due += self.interval;
+        due
+    }
+}
+
+/// Waits for a moment, and answers the moment that it was.
+pub(super) async fn at(due: Instant) -> Instant {
+    loop {
+        let now = Instant::now();
+        if now >= due {
+            return now;
+        }
+        // Timers are a thousand times too coarse for this; the core is the load's own.
+        tokio::task::yield_now().await;
+    }
+}
+
 /// One call; `false` when there are no more messages, or the connection is gone.
 async fn call(shared: &Shared, peer: &Peer, record: &Record, due: Instant) -> bool {
-    let number = shared.next_call.fetch_add(1, Ordering::Relaxed);
-    let workload = &shared.load.workload;
-    let Some(message) = workload.messages.get(number) else {
+    let Some(message) = shared.next_message() else {
         return false;
     };
-    let answer = match peer.call(&shared.method, message).await {
-        Ok(answer) if (workload.good)(&answer) => Ok(()),
-        Ok(_) => Err(CallError::Wrong),
-        Err(error) => Err(error),
-    };
-    let now = Instant::now();
-    shared.answered.fetch_add(1, Ordering::Relaxed);
+    let sent = message.len();
+    let answer = peer.call(&shared.method, message).await;
     let goes_on = !matches!(answer, Err(CallError::Broken(_)));
-    // With a fixed rate, a late answer is the one that matters: it counts by when it was due.
-    let counts = match shared.load.rate {
-        None => now >= shared.from && now <= shared.until,
-        Some(_) => due >= shared.from,
-    };
-    if counts {
-        let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer {
-            Ok(()) => record.latencies.record(now - due),
-            Err(error) => {
-                record.errors += 1;
-                record.error.get_or_insert_with(|| error.to_string());
-            }
-        }
-        record.last = record.last.max(Some(now));
-    }
+    let at = Instant::now();
+    shared.count(record, [Answered { due, at, sent, answer }]);
     goes_on
 }

@@ -1,9 +1,12 @@
 //! Measures ours and the bare service in turn.
 
+use std::time::Duration;
+
 use prost::Message as _;
 use serde::Serialize;
 use tokenbind_proto::v1::{
-    Decision, IntrospectTokenResponse, IssueTokenResponse, ValidateTokenResponse, ValidateTokensResponse,
+    Decision, IntrospectTokenResponse, IssueTokenResponse, StreamValidateResponse, ValidateTokenResponse,
+    ValidateTokensResponse, stream_validate_response,
 };
 
 use bytes::Bytes;
@@ -15,8 +18,12 @@ use super::load::{self, Load};
 use super::peer::{Method, Peer};
 use super::sample::{Sample, median};
 use super::stack::{Server, Stack};
-use super::workload::{BATCH, INTROSPECT, ISSUE, Messages, VALIDATE, Workload};
+use super::stream_load;
+use super::workload::{BATCH, INTROSPECT, ISSUE, Messages, STREAM, Shape, VALIDATE, Workload};
 use crate::error::CliError;
+
+/// Of a measurement, unless it is told otherwise.
+const DURATION: Duration = Duration::from_secs(4);
 
 /// What is measured in turn.
 pub(super) struct Comparison {
@@ -83,10 +90,11 @@ impl Comparison {
                     concurrency: *concurrency,
                     rate: arguments.rate,
                     warmup: arguments.warmup,
-                    duration: arguments.duration,
+                    duration: arguments.duration.unwrap_or(DURATION),
                     cores: load_cores(machine),
                     server: server.process,
                     redis: self.redis,
+                    every: None,
                     name: format!("{name} ({concurrency} in flight)"),
                 };
                 let bare = self.bare.map(|bare| {
@@ -113,37 +121,38 @@ impl Comparison {
         }
         Ok(all)
     }
+}
 
-    /// Sends each message once, as fast as it goes, so that whatever can be kept is.
-    pub(super) fn touch(
-        &self,
-        arguments: &LoadArgs,
-        machine: &MachineArgs,
-        workload: &Workload,
-    ) -> Result<(), CliError> {
-        let Messages::Cycled(messages) = &workload.messages else {
-            return Ok(());
-        };
-        let sample = load::run(Load {
-            address: self.ours.address,
-            workload: Workload {
-                messages: Messages::Once(messages.clone()),
-                ..workload.clone()
-            },
-            connections: arguments.connections,
-            concurrency: 128,
-            rate: None,
-            warmup: std::time::Duration::ZERO,
-            duration: std::time::Duration::from_secs(3600),
-            cores: load_cores(machine),
-            server: None,
-            redis: None,
-            name: "touching every token once".to_owned(),
-        })?;
-        match sample.error {
-            None => Ok(()),
-            Some(error) => Err(failed(format_args!("{} calls failed: {error}", sample.errors))),
-        }
+/// Sends each message once, as fast as it goes, so that whatever can be kept is.
+pub(super) fn touch(
+    server: Server,
+    arguments: &LoadArgs,
+    machine: &MachineArgs,
+    workload: &Workload,
+) -> Result<(), CliError> {
+    let Messages::Cycled(messages) = &workload.messages else {
+        return Ok(());
+    };
+    let sample = load::run(Load {
+        address: server.address,
+        workload: Workload {
+            messages: Messages::Once(messages.clone()),
+            ..workload.clone()
+        },
+        connections: arguments.connections,
+        concurrency: 128,
+        rate: None,
+        warmup: Duration::ZERO,
+        duration: Duration::from_secs(3600),
+        cores: load_cores(machine),
+        server: None,
+        redis: None,
+        every: None,
+        name: "touching every token once".to_owned(),
+    })?;
+    match sample.error {
+        None => Ok(()),
+        Some(error) => Err(failed(format_args!("{} calls failed: {error}", sample.errors))),
     }
 }
 
@@ -201,7 +210,11 @@ pub(super) async fn probe(server: Server, workload: &Workload) -> Result<Bytes, 
         .get(0)
         .ok_or_else(|| failed("there are no messages"))?;
     let peer = Peer::connect(server.address).await.map_err(failed)?;
-    let answer = peer.call(&method, message).await.map_err(failed)?;
+    let answer = match workload.shape {
+        Shape::Calls => peer.call(&method, message).await,
+        Shape::Streams(_) => stream_load::ask(&peer, &method, &message).await,
+    };
+    let answer = answer.map_err(failed)?;
     if is_good(workload, answer.clone()).map_err(failed)? {
         return Ok(answer);
     }
@@ -219,6 +232,10 @@ fn is_good(workload: &Workload, answer: Bytes) -> Result<bool, prost::DecodeErro
             let answers = ValidateTokensResponse::decode(answer)?.responses;
             u32::try_from(answers.len()) == Ok(workload.tokens_per_call) && answers.iter().all(allowed)
         }
+        STREAM => match StreamValidateResponse::decode(answer)?.answer {
+            Some(stream_validate_response::Answer::Response(answer)) => allowed(&answer),
+            _ => false,
+        },
         INTROSPECT => IntrospectTokenResponse::decode(answer)?.active,
         ISSUE => !IssueTokenResponse::decode(answer)?.access_token.is_empty(),
         _ => false,

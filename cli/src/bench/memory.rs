@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::args::{BenchArgs, ConsistencyArg, MemoryArgs};
 use super::machine::resident_bytes;
-use super::measure::Comparison;
+use super::measure::touch;
 use super::stack::Stack;
 use super::{failed, workload};
 use crate::error::CliError;
@@ -32,9 +32,9 @@ pub(super) async fn run(arguments: &BenchArgs, settings: &MemoryArgs) -> Result<
         redis.used_memory()
     };
     // One token first, so that what is made once is there already.
-    stack.fill(settings.tokens.format, 1).await?;
+    stack.fill(settings.tokens.format, 0..1).await?;
     let before = redis(&stack)?;
-    let filled = stack.fill(settings.tokens.format, settings.tokens.tokens).await?;
+    let filled = stack.fill(settings.tokens.format, 0..settings.tokens.tokens).await?;
     let redis_bytes = redis(&stack)?.saturating_sub(before);
 
     let kept = usize::try_from(settings.kept.unwrap_or(settings.tokens.tokens)).map_err(failed)?;
@@ -44,18 +44,12 @@ pub(super) async fn run(arguments: &BenchArgs, settings: &MemoryArgs) -> Result<
     let process = ours
         .process
         .ok_or_else(|| failed("the validator is no process of ours"))?;
-    let comparison = Comparison {
-        name: "validate",
-        ours,
-        bare: None,
-        redis: None,
-    };
     let resident = || resident_bytes(process).ok_or_else(|| failed("the system does not tell a process's memory"));
     // So that connections and buffers are there already.
     let few = kept.get(..kept.len().min(1_000)).unwrap_or_default();
     let touch = |tokens| {
         let workload = workload::validate(tokens, ConsistencyArg::Minimize, false, &stack.credentials);
-        tokio::task::block_in_place(|| comparison.touch(&arguments.load, &arguments.machine, &workload))
+        tokio::task::block_in_place(|| touch(ours, &arguments.load, &arguments.machine, &workload))
     };
     touch(few)?;
     let before = resident()?;

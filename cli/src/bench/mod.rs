@@ -16,7 +16,9 @@ mod report;
 mod revoke_deny;
 mod run;
 mod sample;
+mod soak;
 mod stack;
+mod stream_load;
 mod worker;
 mod workload;
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
+use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use thiserror::Error;
 use tokio::net::TcpStream;
@@ -12,6 +13,8 @@ use tokio::net::TcpStream;
 const WINDOW: u32 = 16 << 20;
 /// The length of what stands before each message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
+/// How a call ended.
+const STATUS: &str = "grpc-status";
 
 /// Why a call was not answered well.
 #[derive(Debug, Error)]
@@ -111,6 +114,71 @@ impl Peer {
         }
         Ok(received.slice(PREFIX..))
     }
+
+    /// Opens a stream of messages in both directions.
+    pub(super) async fn open(&self, method: &Method) -> Result<(SendStream<Bytes>, Incoming), CallError> {
+        let mut sender = self.sender.clone().ready().await?;
+        let (response, outgoing) = sender.send_request(method.request(), false)?;
+        let (head, body) = response.await?.into_parts();
+        if head.headers.contains_key(STATUS) {
+            // It ended before it began.
+            check(&head.headers)?;
+        }
+        let rest = Bytes::new();
+        Ok((outgoing, Incoming { body, rest }))
+    }
+}
+
+/// The messages that come in on a stream.
+pub(super) struct Incoming {
+    body: RecvStream,
+    /// The beginning of a message.
+    rest: Bytes,
+}
+
+impl Incoming {
+    /// Those that came together, at least one; `None` at the good end of the stream.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Bytes>>, CallError> {
+        loop {
+            let Some(part) = self.body.data().await else {
+                let trailers = self.body.trailers().await?;
+                check(&trailers.unwrap_or_default())?;
+                return if self.rest.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(CallError::Wrong)
+                };
+            };
+            let part = part?;
+            self.body.flow_control().release_capacity(part.len())?;
+            let messages = self.take(part);
+            if !messages.is_empty() {
+                return Ok(Some(messages));
+            }
+        }
+    }
+
+    fn take(&mut self, part: Bytes) -> Vec<Bytes> {
+        let mut received = if self.rest.is_empty() {
+            part
+        } else {
+            joined(&self.rest, &part)
+        };
+        let mut messages = Vec::new();
+        while let Some(message) = unframed(&mut received) {
+            messages.push(message);
+        }
+        self.rest = received;
+        messages
+    }
+}
+
+/// Takes the first message off, if it is there as a whole.
+fn unframed(received: &mut Bytes) -> Option<Bytes> {
+    let (prefix, after) = received.split_first_chunk::<PREFIX>()?;
+    let [_, length @ ..] = *prefix;
+    let length = usize::try_from(u32::from_be_bytes(length)).ok()?;
+    (after.len() >= length).then(|| received.split_to(PREFIX + length).slice(PREFIX..))
 }
 
 fn joined(first: &Bytes, second: &Bytes) -> Bytes {
@@ -125,7 +193,7 @@ fn check(headers: &HeaderMap) -> Result<(), CallError> {
         let value = headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         value.unwrap_or_default().into_owned()
     };
-    match text("grpc-status") {
+    match text(STATUS) {
         status if status == "0" => Ok(()),
         status => Err(CallError::Status(status, text("grpc-message"))),
     }
@@ -135,8 +203,33 @@ fn check(headers: &HeaderMap) -> Result<(), CallError> {
 pub(super) fn framed(message: &impl prost::Message) -> Bytes {
     let length = message.encoded_len();
     let mut framed = BytesMut::with_capacity(PREFIX + length);
-    framed.put_u8(0);
-    framed.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    begin(&mut framed, length);
     framed.extend_from_slice(&message.encode_to_vec());
     framed.freeze()
+}
+
+/// What stands before a message of this length.
+pub(super) fn begin(framed: &mut BytesMut, length: usize) {
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_taken_off_wherever_they_were_cut() {
+        let (first, second) = ("ab".to_owned(), String::new());
+        let whole = joined(&framed(&first), &framed(&second));
+        let mut received = Bytes::new();
+        let mut messages = Vec::new();
+        for byte in &whole {
+            received = joined(&received, &Bytes::copy_from_slice(&[*byte]));
+            messages.extend(unframed(&mut received));
+        }
+        assert!(received.is_empty());
+        let lengths: Vec<_> = messages.iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [prost::Message::encoded_len(&first), 0]);
+    }
 }

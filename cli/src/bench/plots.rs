@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::failed;
 use super::measure::Measured;
 use super::report::{Figures, Report};
-use super::sample::LatencySummary;
+use super::sample::{LatencySummary, Sample, Tick};
 use crate::error::CliError;
 
 const SIZE: (u32, u32) = (800, 480);
@@ -41,6 +42,9 @@ pub(super) fn draw(folder: &Path, report: &Report) -> Result<(), CliError> {
     if let Figures::RevokeDeny(found) = &report.figures {
         let lines = found.curves().map(|(name, summary)| line(name.to_owned(), summary));
         latency(&lines)?;
+    }
+    if let Figures::Soak(found) = &report.figures {
+        return soak(&folder.join("soak.svg"), &found.sample);
     }
     let Some(measured) = report.measured() else {
         return Ok(());
@@ -100,12 +104,51 @@ fn throughput_lines(measured: &[Measured]) -> Vec<Line> {
         .collect()
 }
 
+/// Throughput above, memory below, over the same time.
+fn soak(path: &Path, sample: &Sample) -> Result<(), CliError> {
+    let line = |name: &str, of: fn(&Tick) -> Option<f64>| Line {
+        name: name.to_owned(),
+        points: sample
+            .timeline
+            .iter()
+            .filter_map(|tick| Some((tick.seconds, of(tick)?)))
+            .collect(),
+    };
+    let axes = |title: &str, y| Axes {
+        title: title.to_owned(),
+        x: "seconds",
+        y,
+    };
+    let root = SVGBackend::new(path, (SIZE.0, SIZE.1 * 2)).into_drawing_area();
+    let (above, below) = root.split_vertically(SIZE.1);
+    let calls = [line("validator", |tick| Some(tick.per_second))];
+    panel(&above, &axes("soak: throughput", "calls/s"), &calls)?;
+    let memory = [
+        line("validator", |tick| mebibytes(tick.resident_bytes)),
+        line("Redis", |tick| mebibytes(tick.redis_resident_bytes)),
+    ];
+    panel(&below, &axes("soak: resident memory", "MiB"), &memory)?;
+    root.present().map_err(failed)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a machine's memory is far below 2^52")]
+fn mebibytes(bytes: Option<u64>) -> Option<f64> {
+    bytes.map(|bytes| bytes as f64 / f64::from(1 << 20))
+}
+
 fn chart(path: &Path, axes: &Axes, lines: &[Line]) -> Result<(), CliError> {
+    let root = SVGBackend::new(path, SIZE).into_drawing_area();
+    panel(&root, axes, lines)?;
+    root.present().map_err(failed)
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+fn panel(area: &Area<'_>, axes: &Axes, lines: &[Line]) -> Result<(), CliError> {
     let points = || lines.iter().flat_map(|line| &line.points);
     let most = |of: fn(&(f64, f64)) -> f64| points().map(of).fold(1.0, f64::max) * 1.05;
-    let root = SVGBackend::new(path, SIZE).into_drawing_area();
-    root.fill(&WHITE).map_err(failed)?;
-    let mut chart = ChartBuilder::on(&root)
+    area.fill(&WHITE).map_err(failed)?;
+    let mut chart = ChartBuilder::on(area)
         .caption(&axes.title, ("sans-serif", 20))
         .margin(12)
         .x_label_area_size(44)
@@ -114,7 +157,8 @@ fn chart(path: &Path, axes: &Axes, lines: &[Line]) -> Result<(), CliError> {
         .map_err(failed)?;
     let mesh = chart.configure_mesh().x_desc(axes.x).y_desc(axes.y).draw();
     mesh.map_err(failed)?;
-    for (line, color) in lines.iter().zip(COLORS.iter().cycle()) {
+    let drawn = lines.iter().filter(|line| !line.points.is_empty());
+    for (line, color) in drawn.zip(COLORS.iter().cycle()) {
         let series = chart.draw_series(LineSeries::new(line.points.iter().copied(), color.stroke_width(2)));
         let key = move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], color.stroke_width(2));
         series.map_err(failed)?.label(&line.name).legend(key);
@@ -124,6 +168,5 @@ fn chart(path: &Path, axes: &Axes, lines: &[Line]) -> Result<(), CliError> {
         .border_style(BLACK)
         .background_style(WHITE)
         .draw();
-    labels.map_err(failed)?;
-    root.present().map_err(failed)
+    labels.map_err(failed)
 }

@@ -9,6 +9,7 @@ use super::machine::Machine;
 use super::measure::{Measured, Medians};
 use super::memory::Memory;
 use super::revoke_deny::RevokeDeny;
+use super::soak::Soak;
 use crate::output;
 
 /// What a run found.
@@ -35,6 +36,8 @@ pub(super) enum Figures {
     },
     /// From a revocation to the denials.
     RevokeDeny(Box<RevokeDeny>),
+    /// Throughput and memory over time.
+    Soak(Box<Soak>),
     /// Bytes for each token.
     Memory(Memory),
 }
@@ -62,6 +65,7 @@ impl Report {
                 }
             }
             Figures::RevokeDeny(found) => text += &found.text(),
+            Figures::Soak(found) => text += &found.text(),
             Figures::Memory(found) => text += &found.text(),
         }
         text
@@ -71,7 +75,7 @@ impl Report {
     pub(super) fn measured(&self) -> Option<&[Measured]> {
         match &self.figures {
             Figures::Load(measured) | Figures::Issuing { measured, .. } => Some(measured),
-            Figures::RevokeDeny(_) | Figures::Memory(_) => None,
+            Figures::RevokeDeny(_) | Figures::Soak(_) | Figures::Memory(_) => None,
         }
     }
 }
@@ -86,10 +90,15 @@ fn settings(workload: &WorkloadArgs) -> String {
             "{:?}, {} tokens, {} a call",
             of.tokens.format, of.tokens.tokens, of.size
         ),
+        WorkloadArgs::Stream(of) => format!(
+            "{:?}, {} tokens, {} streams",
+            of.tokens.format, of.tokens.tokens, of.streams
+        ),
         WorkloadArgs::Introspect(of) | WorkloadArgs::Issue(of) | WorkloadArgs::Baseline(of) => {
             format!("{:?}, {} tokens", of.format, of.tokens)
         }
         WorkloadArgs::Memory(of) => format!("{:?}, {} tokens", of.tokens.format, of.tokens.tokens),
+        WorkloadArgs::Soak(of) => format!("jwt, {} tokens, {} superseded each second", of.tokens, of.replace),
         WorkloadArgs::Reuse(of) => format!("opaque, {} tokens", of.tokens),
         WorkloadArgs::RevokeDeny(of) => format!(
             "{:?}, {} validators, {} revocations",

@@ -1,120 +1,116 @@
 //! From a revocation to the first denial at each validator.
+//!
+//! Each validator is probed at a fixed rate while a revocation is on its way, so that what is measured is the system and not
+//! the probing: a latency ends with the answer to the first question that is denied, which is later than the validator knew
+//! by up to one interval between questions.
+
+mod found;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use futures::future::try_join_all;
+use futures::stream::FuturesUnordered;
 use secrecy::ExposeSecret as _;
-use serde::Serialize;
 use tokenbind_proto::v1::RevokeTokenRequest;
 use tokio::runtime;
 
+pub(super) use self::found::RevokeDeny;
+use self::found::{Found, Probed, Used};
 use super::args::{BenchArgs, ConsistencyArg, RevokeDenyArgs};
 use super::credentials::Credentials;
 use super::failed;
 use super::fill::{self, Filled};
-use super::machine::{self};
+use super::load::at;
+use super::machine;
 use super::measure::load_cores;
 use super::peer::{CallError, Method, Peer, framed};
-use super::sample::{Latencies, LatencySummary};
 use super::stack::{Server, Stack};
 use super::workload::{REVOKE, VALIDATE, first_field_is_one, question};
 use crate::error::CliError;
 
-/// The validator's default lease: an allow that begins later after the acknowledgement breaks the promise.
-const LEASE: Duration = Duration::from_secs(2);
+/// A validator that allows for longer than this is asked no more.
+const GIVE_UP: Duration = Duration::from_secs(10);
 /// Tokens that are issued at once.
 const AT_ONCE: u64 = 500;
-
-/// What was found.
-#[derive(Debug, Serialize)]
-pub(super) struct RevokeDeny {
-    revocations: u64,
-    validators: usize,
-    /// From the start of the call that revokes to the denial at one validator.
-    from_start_us: LatencySummary,
-    /// From its start to the denial at the last validator.
-    from_start_to_all_us: LatencySummary,
-    /// From its acknowledgement to the denial at one validator; nothing for those that came before it.
-    from_acknowledgement_us: LatencySummary,
-    /// How long the revoking call took.
-    call_us: LatencySummary,
-    /// Questions that were asked after the acknowledgement and allowed all the same.
-    allowed_after_acknowledgement: u64,
-    /// The longest time from the acknowledgement to such a question.
-    latest_allowed_us: f64,
-    /// Those asked later than the lease.
-    allowed_beyond_lease: u64,
-}
+/// Steps of this part of an interval hit every moment between two questions equally often (the golden ratio).
+const STEP: f64 = 0.618_033_988_749_895;
 
 /// One thread's view of the services.
 struct Bench {
     issuer: (Peer, Method),
     validators: Vec<(Peer, Method)>,
-    pause: Duration,
+    /// Between two questions to the same validator.
+    interval: Duration,
 }
 
-struct Found {
-    from_start: Latencies,
-    from_start_to_all: Latencies,
-    from_acknowledgement: Latencies,
-    call: Latencies,
-    after: u64,
-    latest: Duration,
-    beyond: u64,
+/// One question.
+struct Probe {
+    asked: Instant,
+    answered: Instant,
+    allowed: bool,
 }
 
-/// When one validator denied, and what it still allowed.
-struct Denied {
-    at: Instant,
-    /// When the last allowed question was asked.
-    last_allowed: Option<Instant>,
-    /// When each allowed question was asked.
-    allowed: Vec<Instant>,
+/// What to do, for the thread that does it.
+struct Plan {
+    issuer: SocketAddr,
+    validators: Vec<SocketAddr>,
+    revocations: u64,
+    interval: Duration,
+    credentials: Credentials,
 }
 
 /// Revokes one token after the other.
 pub(super) async fn run(arguments: &BenchArgs, settings: &RevokeDenyArgs) -> Result<RevokeDeny, CliError> {
     let mut stack = Stack::new(&arguments.target, &arguments.machine, settings.format).await?;
+    stack.spread();
     let issuer = stack.issuer()?;
     let count = usize::try_from(settings.validators).map_err(failed)?;
     let validators: Vec<Server> = (0..count)
         .map(|number| stack.validator(number, 1_000_000))
         .collect::<Result<_, _>>()?;
     let cores = load_cores(&arguments.machine);
-    let credentials = stack.credentials.clone();
-    let (revocations, pause) = (settings.revocations, Duration::from_micros(settings.pause_us));
-    let addresses: Vec<_> = validators.iter().map(|validator| validator.address).collect();
-    let issuer = issuer.address;
+    let plan = Plan {
+        issuer: issuer.address,
+        validators: validators.iter().map(|validator| validator.address).collect(),
+        revocations: settings.revocations,
+        interval: Duration::from_secs_f64(1.0 / f64::from(settings.probes)),
+        credentials: stack.credentials.clone(),
+    };
+    let redis = stack.redis().and_then(super::redis_server::Redis::process_id);
+    let used = || Used::by(issuer, &validators, redis);
+    let (before, begun) = (used(), Instant::now());
     let load = std::thread::spawn(move || {
         machine::pin(None, &cores).map_err(failed)?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(failed)?;
-        runtime.block_on(revoke_all(issuer, &addresses, revocations, pause, &credentials))
+        runtime.block_on(revoke_all(&plan))
     });
     let found = tokio::task::block_in_place(|| load.join()).map_err(|_| failed("the load panicked"))??;
-    Ok(found.summary(revocations, count))
+    let busy = before
+        .zip(used())
+        .map(|(before, after)| after.since(&before, begun.elapsed()));
+    Ok(found.summary(settings, count, busy))
 }
 
-async fn revoke_all(
-    issuer: SocketAddr,
-    validators: &[SocketAddr],
-    revocations: u64,
-    pause: Duration,
-    credentials: &Credentials,
-) -> Result<Found, CliError> {
-    let bench = Bench::connect(issuer, validators, pause, credentials).await?;
+async fn revoke_all(plan: &Plan) -> Result<Found, CliError> {
+    let bench = Bench::connect(plan).await?;
     let mut found = Found::new();
     let mut told = Instant::now();
-    for first in (0..revocations).step_by(usize::try_from(AT_ONCE).map_err(failed)?) {
-        let slots = first..revocations.min(first + AT_ONCE);
-        for filled in fill::from_issuer(issuer, slots, credentials).await? {
-            bench.one(&filled, credentials, &mut found).await.map_err(failed)?;
+    for first in (0..plan.revocations).step_by(usize::try_from(AT_ONCE).map_err(failed)?) {
+        let slots = first..plan.revocations.min(first + AT_ONCE);
+        for filled in fill::from_issuer(plan.issuer, slots, &plan.credentials).await? {
+            bench
+                .one(&filled, &plan.credentials, &mut found)
+                .await
+                .map_err(failed)?;
         }
         if told.elapsed() > Duration::from_secs(1) {
-            let _ = writeln!(std::io::stderr(), "revoked {} of {revocations}", found.call.count());
+            let (done, all) = (found.call.count(), plan.revocations);
+            let _ = writeln!(std::io::stderr(), "revoked {done} of {all}");
             told = Instant::now();
         }
     }
@@ -122,24 +118,19 @@ async fn revoke_all(
 }
 
 impl Bench {
-    async fn connect(
-        issuer: SocketAddr,
-        validators: &[SocketAddr],
-        pause: Duration,
-        credentials: &Credentials,
-    ) -> Result<Self, CliError> {
-        let authorization = credentials.resource_authorization();
-        let connected = validators.iter().map(|address| {
+    async fn connect(plan: &Plan) -> Result<Self, CliError> {
+        let authorization = plan.credentials.resource_authorization();
+        let connected = plan.validators.iter().map(|address| {
             let method = Method::new(*address, VALIDATE, Some(&authorization)).map_err(failed);
             async move { Ok::<_, CliError>((Peer::connect(*address).await.map_err(failed)?, method?)) }
         });
         Ok(Self {
             issuer: (
-                Peer::connect(issuer).await.map_err(failed)?,
-                Method::new(issuer, REVOKE, None).map_err(failed)?,
+                Peer::connect(plan.issuer).await.map_err(failed)?,
+                Method::new(plan.issuer, REVOKE, None).map_err(failed)?,
             ),
             validators: try_join_all(connected).await?,
-            pause,
+            interval: plan.interval,
         })
     }
 
@@ -167,111 +158,84 @@ impl Bench {
             // The answer is empty: a record of its revision at most.
             peer.call(method, revoke).await.map(|_| Instant::now())
         };
-        let denied = try_join_all(
-            self.validators
-                .iter()
-                .map(|validator| self.until_denied(validator, &asked)),
-        );
-        let (acknowledged, denied) = tokio::try_join!(revoked, denied)?;
-        found.add(start, acknowledged, &denied);
+        let probed = self.validators.iter().enumerate().map(|(number, validator)| {
+            let first = start
+                + self
+                    .interval
+                    .mul_f64(offset(found.call.count(), number, self.validators.len()));
+            self.until_denied(validator, &asked, first)
+        });
+        let (acknowledged, probed) = tokio::try_join!(revoked, try_join_all(probed))?;
+        found.add(start, acknowledged, &probed);
         Ok(())
     }
 
-    async fn until_denied(&self, (peer, method): &(Peer, Method), asked: &Bytes) -> Result<Denied, CallError> {
-        let mut allowed = Vec::new();
+    /// Asks at fixed times until a question is denied, and waits for the answers to all.
+    async fn until_denied(
+        &self,
+        (peer, method): &(Peer, Method),
+        asked: &Bytes,
+        first: Instant,
+    ) -> Result<Probed, CallError> {
+        let (mut denied, mut allowed, mut delays) = (None, Vec::new(), Vec::new());
+        let mut open = FuturesUnordered::new();
+        let mut due = first;
         loop {
-            let at = Instant::now();
-            if !first_field_is_one(&peer.call(method, asked.clone()).await?) {
-                return Ok(Denied {
-                    at: Instant::now(),
-                    last_allowed: allowed.last().copied(),
-                    allowed,
-                });
-            }
-            allowed.push(at);
-            if !self.pause.is_zero() {
-                let next = Instant::now() + self.pause;
-                while Instant::now() < next {
-                    tokio::task::yield_now().await;
+            tokio::select! {
+                biased;
+                Some(probe) = open.next() => {
+                    let Probe { asked, answered, allowed: is_allowed } = probe?;
+                    if is_allowed {
+                        allowed.push(asked);
+                    } else {
+                        denied.get_or_insert(answered);
+                    }
                 }
+                now = at(due), if denied.is_none() => {
+                    if now.saturating_duration_since(first) > GIVE_UP {
+                        return Err(CallError::Wrong);
+                    }
+                    delays.push(now.saturating_duration_since(due));
+                    open.push(probe(peer, method, asked.clone()));
+                    due += self.interval;
+                }
+                else => break,
             }
         }
+        Ok(Probed {
+            denied: denied.ok_or(CallError::Wrong)?,
+            allowed,
+            delays,
+        })
     }
 }
 
-impl Found {
-    fn new() -> Self {
-        Self {
-            from_start: Latencies::new(),
-            from_start_to_all: Latencies::new(),
-            from_acknowledgement: Latencies::new(),
-            call: Latencies::new(),
-            after: 0,
-            latest: Duration::ZERO,
-            beyond: 0,
-        }
-    }
-
-    fn add(&mut self, start: Instant, acknowledged: Instant, denied: &[Denied]) {
-        self.call.record(acknowledged - start);
-        for one in denied {
-            self.from_start.record(one.at - start);
-            self.from_acknowledgement
-                .record(one.at.saturating_duration_since(acknowledged));
-            let after = one.allowed.iter().filter(|at| **at > acknowledged).count();
-            self.after += u64::try_from(after).unwrap_or(u64::MAX);
-            let late = one.last_allowed.map(|at| at.saturating_duration_since(acknowledged));
-            let late = late.unwrap_or_default();
-            self.latest = self.latest.max(late);
-            self.beyond += u64::from(late > LEASE);
-        }
-        if let Some(last) = denied.iter().map(|one| one.at).max() {
-            self.from_start_to_all.record(last - start);
-        }
-    }
-
-    fn summary(self, revocations: u64, validators: usize) -> RevokeDeny {
-        RevokeDeny {
-            revocations,
-            validators,
-            from_start_us: self.from_start.summary(),
-            from_start_to_all_us: self.from_start_to_all.summary(),
-            from_acknowledgement_us: self.from_acknowledgement.summary(),
-            call_us: self.call.summary(),
-            allowed_after_acknowledgement: self.after,
-            latest_allowed_us: self.latest.as_secs_f64() * 1e6,
-            allowed_beyond_lease: self.beyond,
-        }
-    }
+async fn probe(peer: &Peer, method: &Method, question: Bytes) -> Result<Probe, CallError> {
+    let asked = Instant::now();
+    let answer = peer.call(method, question).await?;
+    Ok(Probe {
+        asked,
+        answered: Instant::now(),
+        allowed: first_field_is_one(&answer),
+    })
 }
 
-impl RevokeDeny {
-    /// The curves for a plot.
-    pub(super) fn curves(&self) -> [(&'static str, &LatencySummary); 4] {
-        [
-            ("start to denial", &self.from_start_us),
-            ("start to denial at all", &self.from_start_to_all_us),
-            ("acknowledgement to denial", &self.from_acknowledgement_us),
-            ("revoking call", &self.call_us),
-        ]
-    }
+/// When in an interval the first question is asked: spread over the validators, and over the revocations.
+#[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
+fn offset(revocation: u64, validator: usize, validators: usize) -> f64 {
+    (revocation as f64 * STEP + validator as f64 / validators.max(1) as f64).fract()
+}
 
-    pub(super) fn text(&self) -> String {
-        let rows = self.curves().map(|(name, latency)| {
-            let value = |microseconds: f64| format!("{microseconds:.0} µs");
-            [
-                name.to_owned(),
-                value(latency.p50),
-                value(latency.p90),
-                value(latency.p99),
-                value(latency.p999),
-                value(latency.max),
-            ]
-        });
-        let table = crate::output::table(["", "P50", "P90", "P99", "P99.9", "MAX"], rows);
-        format!(
-            "{table}\nallowed although asked after the acknowledgement: {} (the last {:.0} µs after it), beyond the lease: {}",
-            self.allowed_after_acknowledgement, self.latest_allowed_us, self.allowed_beyond_lease
-        )
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_hit_every_part_of_an_interval() {
+        let mut parts: Vec<_> = (0..1_000).map(|revocation| offset(revocation, 3, 8)).collect();
+        parts.sort_by(f64::total_cmp);
+        for (number, part) in (0_u32..).zip(parts) {
+            assert!((part - f64::from(number) / 1_000.0).abs() < 0.005, "{number}: {part}");
+        }
     }
 }

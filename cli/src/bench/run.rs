@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use super::args::{BatchArgs, BenchArgs, ConsistencyArg, Format, SlotsArgs, TokensArgs, ValidateArgs, WorkloadArgs};
+use super::args::{
+    BatchArgs, BenchArgs, ConsistencyArg, Format, SlotsArgs, StreamArgs, TokensArgs, ValidateArgs, WorkloadArgs,
+};
 use super::machine::Machine;
-use super::measure::{Comparison, bare_of, probe};
+use super::measure::{Comparison, bare_of, probe, touch};
 use super::report::{Figures, Report};
 use super::stack::{Server, Stack};
 use super::workload::{self, Workload};
-use super::{failed, memory, plots, revoke_deny};
+use super::{failed, memory, plots, revoke_deny, soak};
 use crate::error::{CliError, Exit};
 use crate::output::Output;
 
@@ -18,6 +20,7 @@ pub(crate) async fn run(arguments: BenchArgs, output: Output) -> Result<Exit, Cl
     let (name, figures) = match &arguments.workload {
         WorkloadArgs::Validate(validate) => (name(validate), run_validate(&arguments, validate).await?),
         WorkloadArgs::Batch(batch) => ("batch", run_batch(&arguments, batch).await?),
+        WorkloadArgs::Stream(stream) => ("stream", run_stream(&arguments, stream).await?),
         WorkloadArgs::Introspect(tokens) => ("introspect", run_introspect(&arguments, tokens).await?),
         WorkloadArgs::Issue(tokens) => ("issue", run_issue(&arguments, tokens).await?),
         WorkloadArgs::Reuse(slots) => ("reuse", run_reuse(&arguments, slots).await?),
@@ -26,6 +29,7 @@ pub(crate) async fn run(arguments: BenchArgs, output: Output) -> Result<Exit, Cl
             "revoke-deny",
             Figures::RevokeDeny(Box::new(revoke_deny::run(&arguments, settings).await?)),
         ),
+        WorkloadArgs::Soak(settings) => ("soak", Figures::Soak(Box::new(soak::run(&arguments, settings).await?))),
         WorkloadArgs::Memory(tokens) => ("memory", Figures::Memory(memory::run(&arguments, tokens).await?)),
     };
     let report = Report::new(name, machine, &arguments, figures);
@@ -56,17 +60,22 @@ async fn prepare(arguments: &BenchArgs, format: Format) -> Result<Stack, CliErro
     Stack::new(&arguments.target, &arguments.machine, format).await
 }
 
-/// Compares a server of ours with the bare service under the same load.
+/// Compares a server of ours with the bare service under the same load. Where the answers are those of what is kept, each
+/// message is sent once before: so the bare service answers what ours will, byte for byte.
 async fn compare(
     arguments: &BenchArgs,
     stack: &mut Stack,
     name: &'static str,
     ours: Server,
     workload: &Workload,
+    kept: Kept,
 ) -> Result<Comparison, CliError> {
+    // What comes back is looked at as a whole, also where there is nothing to compare with.
+    probe(ours, workload).await?;
+    if kept == Kept::All {
+        tokio::task::block_in_place(|| touch(ours, &arguments.load, &arguments.machine, workload))?;
+    }
     let bare = if arguments.load.no_baseline {
-        // What comes back is looked at all the same.
-        probe(ours, workload).await?;
         None
     } else {
         Some(bare_of(stack, ours, workload).await?)
@@ -78,6 +87,15 @@ async fn compare(
         bare,
         redis,
     })
+}
+
+/// What the server keeps when a measurement begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// Everything that it will be asked for.
+    All,
+    /// Nothing, or it keeps nothing.
+    Nothing,
 }
 
 fn measured(
@@ -96,14 +114,16 @@ fn entries(tokens: u64) -> u64 {
 async fn run_validate(arguments: &BenchArgs, validate: &ValidateArgs) -> Result<Figures, CliError> {
     let TokensArgs { format, tokens } = validate.tokens;
     let mut stack = prepare(arguments, format).await?;
-    let filled = stack.fill(format, tokens).await?;
+    let filled = stack.fill(format, 0..tokens).await?;
     let ours = stack.validator(0, entries(tokens))?;
     let all = workload::validate(&filled, validate.consistency, false, &stack.credentials);
-    let comparison = compare(arguments, &mut stack, "validate", ours, &all).await?;
+    let kept = if validate.cold || validate.consistency == ConsistencyArg::Fully {
+        Kept::Nothing
+    } else {
+        Kept::All
+    };
+    let comparison = compare(arguments, &mut stack, "validate", ours, &all, kept).await?;
     if !validate.cold {
-        if validate.consistency == ConsistencyArg::Minimize {
-            tokio::task::block_in_place(|| comparison.touch(&arguments.load, &arguments.machine, &all))?;
-        }
         return measured(arguments, &comparison, || all.clone());
     }
     // Each measurement gets its own part, which was not asked for before; the probe took the first.
@@ -120,21 +140,29 @@ async fn run_validate(arguments: &BenchArgs, validate: &ValidateArgs) -> Result<
 async fn run_batch(arguments: &BenchArgs, batch: &BatchArgs) -> Result<Figures, CliError> {
     let TokensArgs { format, tokens } = batch.tokens;
     let mut stack = prepare(arguments, format).await?;
-    let filled = stack.fill(format, tokens).await?;
+    let filled = stack.fill(format, 0..tokens).await?;
     let ours = stack.validator(0, entries(tokens))?;
     let workload = workload::batch(&filled, batch.size, &stack.credentials);
-    let comparison = compare(arguments, &mut stack, "batch", ours, &workload).await?;
-    tokio::task::block_in_place(|| comparison.touch(&arguments.load, &arguments.machine, &workload))?;
+    let comparison = compare(arguments, &mut stack, "batch", ours, &workload, Kept::All).await?;
+    measured(arguments, &comparison, || workload.clone())
+}
+
+async fn run_stream(arguments: &BenchArgs, stream: &StreamArgs) -> Result<Figures, CliError> {
+    let TokensArgs { format, tokens } = stream.tokens;
+    let mut stack = prepare(arguments, format).await?;
+    let filled = stack.fill(format, 0..tokens).await?;
+    let ours = stack.validator(0, entries(tokens))?;
+    let workload = workload::stream(&filled, usize::from(stream.streams), &stack.credentials);
+    let comparison = compare(arguments, &mut stack, "stream", ours, &workload, Kept::All).await?;
     measured(arguments, &comparison, || workload.clone())
 }
 
 async fn run_introspect(arguments: &BenchArgs, tokens: &TokensArgs) -> Result<Figures, CliError> {
     let mut stack = prepare(arguments, tokens.format).await?;
-    let filled = stack.fill(tokens.format, tokens.tokens).await?;
+    let filled = stack.fill(tokens.format, 0..tokens.tokens).await?;
     let ours = stack.validator(0, entries(tokens.tokens))?;
     let workload = workload::introspect(&filled, &stack.credentials);
-    let comparison = compare(arguments, &mut stack, "introspect", ours, &workload).await?;
-    tokio::task::block_in_place(|| comparison.touch(&arguments.load, &arguments.machine, &workload))?;
+    let comparison = compare(arguments, &mut stack, "introspect", ours, &workload, Kept::All).await?;
     measured(arguments, &comparison, || workload.clone())
 }
 
@@ -142,7 +170,7 @@ async fn run_issue(arguments: &BenchArgs, tokens: &TokensArgs) -> Result<Figures
     let mut stack = prepare(arguments, tokens.format).await?;
     let ours = stack.issuer()?;
     let workload = workload::issue(tokens.format, tokens.tokens, &stack.credentials);
-    let comparison = compare(arguments, &mut stack, "issue", ours, &workload).await?;
+    let comparison = compare(arguments, &mut stack, "issue", ours, &workload, Kept::Nothing).await?;
     measured_with_redis(arguments, &stack, &comparison, &workload)
 }
 
@@ -151,7 +179,7 @@ async fn run_reuse(arguments: &BenchArgs, slots: &SlotsArgs) -> Result<Figures, 
     let ours = stack.issuer()?;
     super::fill::from_issuer(ours.address, 0..slots.tokens, &stack.credentials).await?;
     let workload = workload::reuse(slots.tokens, &stack.credentials);
-    let comparison = compare(arguments, &mut stack, "reuse", ours, &workload).await?;
+    let comparison = compare(arguments, &mut stack, "reuse", ours, &workload, Kept::Nothing).await?;
     measured_with_redis(arguments, &stack, &comparison, &workload)
 }
 
@@ -178,7 +206,7 @@ fn measured_with_redis(
 
 async fn run_baseline(arguments: &BenchArgs, tokens: &TokensArgs) -> Result<Figures, CliError> {
     let mut stack = prepare(arguments, tokens.format).await?;
-    let filled = stack.fill(tokens.format, tokens.tokens).await?;
+    let filled = stack.fill(tokens.format, 0..tokens.tokens).await?;
     let ours = stack.validator(0, entries(tokens.tokens))?;
     let workload = workload::validate(&filled, ConsistencyArg::Minimize, false, &stack.credentials);
     let bare = bare_of(&mut stack, ours, &workload).await?;

@@ -73,13 +73,20 @@ pub(super) struct LatencySummary {
 /// One measurement of one server.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Sample {
+    /// Questions that were answered as they should be.
     pub(super) calls: u64,
+    /// Of them, tokens that were superseded while the question was on its way.
+    pub(super) superseded: u64,
     pub(super) errors: u64,
     /// The first of them.
     pub(super) error: Option<String>,
     pub(super) seconds: f64,
     /// Calls answered well, for each second.
     pub(super) per_second: f64,
+    /// Mean size of a message as it was sent, in bytes.
+    pub(super) sent_bytes_per_call: f64,
+    /// Mean size of an answer, in bytes.
+    pub(super) received_bytes_per_call: f64,
     /// Processor time of the server, in seconds.
     pub(super) server_cpu_seconds: Option<f64>,
     /// Processor time of Redis, in seconds.
@@ -87,6 +94,22 @@ pub(super) struct Sample {
     /// Calls answered well, for each second of the server's processor time: what other work on the machine disturbs least.
     pub(super) per_server_cpu_second: Option<f64>,
     pub(super) latency_us: LatencySummary,
+    /// What was seen on the way, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) timeline: Vec<Tick>,
+}
+
+/// A look at the processes while a load goes on.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Tick {
+    /// Since answers began to count.
+    pub(super) seconds: f64,
+    /// Calls answered since the look before, for each second.
+    pub(super) per_second: f64,
+    /// Resident memory of the server.
+    pub(super) resident_bytes: Option<u64>,
+    /// Resident memory of Redis.
+    pub(super) redis_resident_bytes: Option<u64>,
 }
 
 /// The middle one; of an even number, the mean of both in the middle.

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use tokenbind_index::Namespace;
@@ -41,6 +42,8 @@ pub(super) struct Stack {
     given: TargetArgs,
     own: Option<Own>,
     workers: Vec<Worker>,
+    /// Whether each service has a core of its own.
+    spread: bool,
     pub(super) credentials: Credentials,
 }
 
@@ -63,8 +66,14 @@ impl Stack {
             given: target.clone(),
             own,
             workers: Vec::new(),
+            spread: false,
             credentials: Credentials::new(target, format),
         })
+    }
+
+    /// Gives each service that is started from now on one core, in turn, instead of all.
+    pub(super) fn spread(&mut self) {
+        self.spread = true;
     }
 
     /// The issuer.
@@ -93,10 +102,11 @@ impl Stack {
     }
 
     /// Live tokens: of as many users where the index is the benchmark's, of as many slots of the given application otherwise.
-    pub(super) async fn fill(&self, format: Format, count: u64) -> Result<Vec<Filled>, CliError> {
+    /// Where there is one already, a JWT supersedes it.
+    pub(super) async fn fill(&self, format: Format, numbers: Range<u64>) -> Result<Vec<Filled>, CliError> {
         match (&self.own, self.given.issuer) {
-            (Some(own), _) => fill::own(&own.issuer, format, count, &self.credentials).await,
-            (None, Some(address)) => fill::from_issuer(address, 0..count, &self.credentials).await,
+            (Some(own), _) => fill::own(&own.issuer, format, numbers, &self.credentials).await,
+            (None, Some(address)) => fill::from_issuer(address, numbers, &self.credentials).await,
             (None, None) => Err(failed("there is neither an index nor an issuer")),
         }
     }
@@ -112,10 +122,15 @@ impl Stack {
     }
 
     fn server_cores(&self) -> Vec<usize> {
-        if self.machine.no_pin {
-            Vec::new()
-        } else {
-            self.machine.server_cores.clone()
+        let cores = &self.machine.server_cores;
+        match (self.machine.no_pin, self.spread) {
+            (true, _) => Vec::new(),
+            (false, false) => cores.clone(),
+            (false, true) => cores
+                .get(self.workers.len() % cores.len().max(1))
+                .copied()
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -147,6 +162,7 @@ impl Own {
         let issuer = fill::issuer(redis.url(), &namespace).await?;
         let seeded = credentials::catalog()?.seed(issuer.store.as_ref()).await;
         seeded.map_err(failed)?;
+        issuer.publish_keys().await.map_err(failed)?;
         Ok(Self {
             redis,
             namespace,

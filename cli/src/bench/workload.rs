@@ -1,7 +1,7 @@
 //! What is sent, and how an answer is told from an error at little cost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokenbind_proto::v1::consistency::Requirement;
@@ -17,11 +17,14 @@ use super::args::{ConsistencyArg, Format};
 use super::credentials::{Credentials, binding_id};
 use super::fill::Filled;
 use super::peer::framed;
+use super::stream_load;
 
 /// `ValidateToken`.
 pub(super) const VALIDATE: &str = "/tokenbind.v1.ValidationService/ValidateToken";
 /// `ValidateTokens`.
 pub(super) const BATCH: &str = "/tokenbind.v1.ValidationService/ValidateTokens";
+/// `StreamValidate`.
+pub(super) const STREAM: &str = "/tokenbind.v1.ValidationService/StreamValidate";
 /// `IntrospectToken`.
 pub(super) const INTROSPECT: &str = "/tokenbind.v1.ValidationService/IntrospectToken";
 /// `IssueToken`.
@@ -36,10 +39,46 @@ pub(super) struct Workload {
     pub(super) authorization: Option<String>,
     /// Tokens in each call.
     pub(super) tokens_per_call: u32,
+    /// How the messages go.
+    pub(super) shape: Shape,
     pub(super) messages: Messages,
-    /// Whether an answer, as it came, is what this load must get. Only its beginning is looked at, because the load has to
-    /// cost less than the server.
-    pub(super) good: fn(&[u8]) -> bool,
+    /// What an answer is, as it came. Only its beginning is looked at, because the load has to cost less than the server.
+    pub(super) judge: fn(&[u8]) -> Answer,
+}
+
+/// How messages go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Each is a call.
+    Calls,
+    /// They are questions on so many streams.
+    Streams(usize),
+}
+
+impl Shape {
+    /// No more streams than there are questions in flight.
+    pub(super) fn limit(&mut self, concurrency: usize) {
+        if let Self::Streams(streams) = self {
+            *streams = (*streams).min(concurrency).max(1);
+        }
+    }
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// What this load must get.
+    Good,
+    /// A refusal that this load may get: the token was superseded.
+    Superseded,
+    /// Anything else.
+    Wrong,
+}
+
+impl Answer {
+    fn good_if(condition: bool) -> Self {
+        if condition { Self::Good } else { Self::Wrong }
+    }
 }
 
 /// The messages of the calls.
@@ -78,9 +117,22 @@ pub(super) fn first_field_is_one(answer: &[u8]) -> bool {
     answer.starts_with(&[0x08, 0x01])
 }
 
+/// The same as an answer.
+fn allowed(answer: &[u8]) -> Answer {
+    Answer::good_if(first_field_is_one(answer))
+}
+
+/// Allowed, or `DECISION_UNAUTHENTICATED` for `REASON_TOKEN_SUPERSEDED`.
+fn allowed_or_superseded(answer: &[u8]) -> Answer {
+    if answer.starts_with(&[0x08, 0x02, 0x10, 0x09]) {
+        return Answer::Superseded;
+    }
+    allowed(answer)
+}
+
 /// The first field of `IssueTokenResponse` is the token; of `ValidateTokensResponse` the first answer.
-fn first_field_is_there(answer: &[u8]) -> bool {
-    answer.first() == Some(&0x0a)
+fn first_field_is_there(answer: &[u8]) -> Answer {
+    Answer::good_if(answer.first() == Some(&0x0a))
 }
 
 /// A question about a token.
@@ -118,12 +170,47 @@ pub(super) fn validate(
         path: VALIDATE,
         authorization: Some(credentials.resource_authorization()),
         tokens_per_call: 1,
+        shape: Shape::Calls,
         messages: if once {
             Messages::Once(messages)
         } else {
             Messages::Cycled(messages)
         },
-        good: first_field_is_one,
+        judge: allowed,
+    }
+}
+
+/// The tokens of these cells, which others replace meanwhile.
+pub(super) fn validate_replaced(cells: Arc<[Mutex<Bytes>]>, credentials: &Credentials) -> Workload {
+    let message = move |call: u64| {
+        let cell = usize::try_from(call).unwrap_or_default() % cells.len().max(1);
+        let cell = cells
+            .get(cell)
+            .map(|cell| cell.lock().unwrap_or_else(PoisonError::into_inner));
+        cell.map(|message| message.clone()).unwrap_or_default()
+    };
+    Workload {
+        path: VALIDATE,
+        authorization: Some(credentials.resource_authorization()),
+        tokens_per_call: 1,
+        shape: Shape::Calls,
+        messages: Messages::Made(Arc::new(message)),
+        judge: allowed_or_superseded,
+    }
+}
+
+/// A token for each question of a stream.
+pub(super) fn stream(tokens: &[Filled], streams: usize, credentials: &Credentials) -> Workload {
+    let messages = tokens
+        .iter()
+        .map(|token| stream_load::question(question(token, ConsistencyArg::Minimize)));
+    Workload {
+        path: STREAM,
+        authorization: Some(credentials.resource_authorization()),
+        tokens_per_call: 1,
+        shape: Shape::Streams(streams.max(1)),
+        messages: Messages::Cycled(messages.collect()),
+        judge: allowed,
     }
 }
 
@@ -141,8 +228,9 @@ pub(super) fn batch(tokens: &[Filled], size: u32, credentials: &Credentials) -> 
         path: BATCH,
         authorization: Some(credentials.resource_authorization()),
         tokens_per_call: size.min(u32::try_from(tokens.len()).unwrap_or(u32::MAX)),
+        shape: Shape::Calls,
         messages: Messages::Cycled(messages.collect()),
-        good: first_field_is_there,
+        judge: first_field_is_there,
     }
 }
 
@@ -158,8 +246,9 @@ pub(super) fn introspect(tokens: &[Filled], credentials: &Credentials) -> Worklo
         path: INTROSPECT,
         authorization: Some(credentials.resource_authorization()),
         tokens_per_call: 1,
+        shape: Shape::Calls,
         messages: Messages::Cycled(messages.collect()),
-        good: first_field_is_one,
+        judge: allowed,
     }
 }
 
@@ -199,7 +288,8 @@ fn issue_of(messages: Messages) -> Workload {
         path: ISSUE,
         authorization: None,
         tokens_per_call: 1,
+        shape: Shape::Calls,
         messages,
-        good: first_field_is_there,
+        judge: first_field_is_there,
     }
 }

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use tokenbind_runtime::config::TelemetryArgs;
 
 use super::Session;
+use crate::words;
 
 /// Where the services are and who calls them.
 #[derive(Clone, Debug, Args)]
@@ -100,10 +101,7 @@ impl ClientArgs {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.001..=600.0).contains(seconds));
-    seconds
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "must be a number from 0.001 to 600".to_owned())
+    words::seconds(text, 0.001..=600.0)
 }
 
 #[cfg(test)]

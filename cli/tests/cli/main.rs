@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it fails")]
 
 mod administering;
+mod bench;
 mod bindings;
 mod dev;
 mod errors;
