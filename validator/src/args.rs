@@ -11,11 +11,15 @@ use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, Telemet
 
 use crate::caller::MAX_RESOURCE_ID_BYTES;
 use crate::facts::CacheLimits;
+use crate::watch::OpenLimits;
 
 /// Where the validator listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7002);
 /// The same, for the help.
 pub const DEFAULT_LISTEN_TEXT: &str = "127.0.0.1:7002";
+
+/// As many calls as may be told to stay open: each takes memory for as long as its caller wants.
+const MAX_OPEN_CALLS: usize = 1_000_000;
 
 /// Judges access tokens for resources: are they live, and used by whom and under the binding they were issued to?
 #[derive(Debug, Parser)]
@@ -68,6 +72,20 @@ struct ValidatingArgs {
     )]
     cache_bytes: String,
 
+    /// Streams of questions (`StreamValidate`) open at once, over all connections; further ones are answered
+    /// `RESOURCE_EXHAUSTED`
+    #[arg(
+        long,
+        env = "TOKENBIND_MAX_VALIDATION_STREAMS",
+        value_name = "COUNT",
+        default_value = "1000"
+    )]
+    max_validation_streams: String,
+
+    /// Watched tokens (`WatchToken`) at once, over all connections; further ones are answered `RESOURCE_EXHAUSTED`
+    #[arg(long, env = "TOKENBIND_MAX_WATCHES", value_name = "COUNT", default_value = "10000")]
+    max_watches: String,
+
     /// DEVELOPMENT ONLY: callers without credentials are answered as if they were this resource, or any that they name
     #[arg(long, env = "TOKENBIND_UNAUTHENTICATED_CALLERS_AS", value_name = "RESOURCE_ID")]
     unauthenticated_callers_as: Option<String>,
@@ -82,6 +100,8 @@ pub struct ValidatorConfig {
     pub lease: Duration,
     /// How much is kept.
     pub cache: CacheLimits,
+    /// How many calls may stay open.
+    pub open: OpenLimits,
     /// See [`Callers::new`](crate::caller::Callers::new).
     pub unauthenticated_callers_as: Option<String>,
     /// How to serve.
@@ -111,18 +131,30 @@ impl ValidatorArgs {
         let cache = entries
             .zip(bytes)
             .map(|(entries, bytes)| CacheLimits { entries, bytes });
+        let streams = violations.parse_in(
+            "--max-validation-streams",
+            &validating.max_validation_streams,
+            1..=MAX_OPEN_CALLS,
+        );
+        let watches = violations.parse_in("--max-watches", &validating.max_watches, 1..=MAX_OPEN_CALLS);
+        let open = watches
+            .zip(streams)
+            .map(|(watches, streams)| OpenLimits { watches, streams });
         let resource = check_resource(validating.unauthenticated_callers_as, &mut violations);
         let server = self.server.check(DEFAULT_LISTEN, &mut violations);
         let telemetry = self.telemetry.check(&mut violations);
-        let config = redis.zip(server).zip(telemetry).zip(lease.zip(cache));
-        let config = config.map(|(((redis, server), telemetry), (lease, cache))| ValidatorConfig {
-            redis,
-            lease: Duration::from_millis(lease),
-            cache,
-            unauthenticated_callers_as: resource,
-            server,
-            telemetry,
-        });
+        let config = redis.zip(server).zip(telemetry).zip(lease.zip(cache).zip(open));
+        let config = config.map(
+            |(((redis, server), telemetry), ((lease, cache), open))| ValidatorConfig {
+                redis,
+                lease: Duration::from_millis(lease),
+                cache,
+                open,
+                unauthenticated_callers_as: resource,
+                server,
+                telemetry,
+            },
+        );
         violations.finish(config)
     }
 }
@@ -158,6 +190,8 @@ mod tests {
             "--unauthenticated-callers-as=",
             "--listen=nowhere",
             "--max-requests=0",
+            "--max-validation-streams=0",
+            "--max-watches=1000001",
             "--log-format=xml",
         ]);
         let told = violations.unwrap_err().to_string();
@@ -168,6 +202,8 @@ mod tests {
             "--listen",
             "--log-format",
             "--max-requests",
+            "--max-validation-streams",
+            "--max-watches",
             "--namespace",
             "--redis-url",
             "--unauthenticated-callers-as",
@@ -181,6 +217,15 @@ mod tests {
         assert_eq!(config.server.listen, DEFAULT_LISTEN);
         assert_eq!(DEFAULT_LISTEN.to_string(), DEFAULT_LISTEN_TEXT);
         assert_eq!(config.unauthenticated_callers_as, None);
+        assert_eq!(config.cache, CacheLimits::default());
+        assert_eq!(config.open, OpenLimits::default());
+    }
+
+    #[test]
+    fn the_calls_that_stay_open_are_limited_as_told() {
+        let config = check(&[REDIS, "--max-validation-streams=7", "--max-watches=9"]).unwrap();
+        let expected = OpenLimits { watches: 9, streams: 7 };
+        assert_eq!(config.open, expected);
     }
 
     #[test]

@@ -268,6 +268,11 @@ impl Callers {
             Caller::Unauthenticated(default) if named.is_empty() => default,
             Caller::Unauthenticated(_) => named,
         };
+        self.declared(id, consistency).await
+    }
+
+    /// A resource by its name, as fresh as the answer has to be.
+    pub(crate) async fn declared(&self, id: &str, consistency: Consistency) -> Result<Arc<Resource>, CallerError> {
         let (found, _) = self.find(id, consistency).await?;
         found
             .map(|found| Arc::clone(&found.resource))

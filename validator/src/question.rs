@@ -1,6 +1,6 @@
 //! What a validator is asked.
 
-use tokenbind_index::{BindingValue, Revision};
+use tokenbind_index::{BindingId, BindingIdTooLong, BindingValue, Revision};
 
 use crate::resource::Resource;
 
@@ -22,7 +22,7 @@ pub struct Question<'a> {
 }
 
 /// The text of a token. Formats without it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Presented<'a>(pub &'a str);
 
 impl std::fmt::Debug for Presented<'_> {
@@ -40,6 +40,19 @@ pub struct Presenter<'a> {
     pub binding: Option<BindingValue>,
     /// SHA-256 of the client certificate of the request's TLS connection.
     pub certificate_sha256: Option<[u8; 32]>,
+}
+
+impl Presenter<'_> {
+    /// Somebody who sent this `token_binding_id`; empty or only white space is none.
+    ///
+    /// # Errors
+    /// It is longer than 255 bytes.
+    pub fn with_binding_id(sent: &str) -> Result<Self, BindingIdTooLong> {
+        Ok(Self {
+            binding: BindingId::parse(sent)?.map(BindingValue::ClientRequest),
+            ..Self::default()
+        })
+    }
 }
 
 /// How fresh an answer must be.

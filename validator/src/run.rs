@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use thiserror::Error;
-use tokenbind_index::redis::{ConnectError, RedisIndex, RedisTracking};
-use tokenbind_index::{Clock, Namespace, SystemClock};
+use tokenbind_index::Namespace;
+use tokenbind_index::redis::ConnectError;
 use tokenbind_proto::answering::validation_service_server::ValidationServiceServer;
 use tokenbind_proto::v1::FILE_DESCRIPTOR_SET;
 use tokenbind_runtime::admin::AdminServer;
@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use crate::args::ValidatorConfig;
 use crate::caller::Callers;
+use crate::connect;
 use crate::engine::Validator;
 use crate::facts::FactInputs;
 use crate::transport::grpc::ValidationGrpc;
@@ -114,15 +115,8 @@ pub async fn serve(
         .await
 }
 
-/// Ready is who can read the index and hears what changes in it.
 fn probe(facts: FactInputs) -> BoxFuture<'static, Result<(), String>> {
-    Box::pin(async move {
-        facts.store.ping().await.map_err(|error| error.to_string())?;
-        match facts.tracking {
-            Some(tracking) if tracking.confirmed().is_none() => Err("changes of the index are not heard".to_owned()),
-            _ => Ok(()),
-        }
-    })
+    Box::pin(async move { facts.probe().await })
 }
 
 fn services(setup: &ValidatorSetup, limits: OpenLimits, config: &ServerConfig, shutdown: &Shutdown) -> Services {
@@ -190,20 +184,12 @@ async fn run_with(config: ValidatorConfig, telemetry: &Telemetry) -> Result<(), 
         }
         None => None,
     };
-    let store = RedisIndex::connect_lazily(&config.redis).await?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let tracking = RedisTracking::start(&config.redis, Arc::clone(&clock), config.lease)?;
     let setup = ValidatorSetup {
-        facts: FactInputs {
-            store: Arc::new(store),
-            tracking: Some(Arc::new(tracking)),
-            clock,
-            limits: config.cache,
-        },
+        facts: connect::over_redis(&config.redis, config.lease, config.cache).await?,
         namespace: config.redis.namespace,
         unauthenticated_callers_as: config.unauthenticated_callers_as,
     };
-    let server = ValidatorServer::new(listener, setup, config.server, shutdown.clone()).await;
+    let server = ValidatorServer::limited(listener, setup, config.open, config.server, shutdown.clone()).await;
     if let Some(admin) = admin {
         admin.spawn(vec![server.readiness().clone()], &shutdown);
     }

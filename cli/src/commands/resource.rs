@@ -59,6 +59,11 @@ struct Settings {
     /// A way in which a token must be bound; repeat it for more [default: any]
     #[arg(long = "accept-binding-type", value_name = "TYPE", value_parser = words::binding_types())]
     accepted_binding_types: Vec<BindingType>,
+
+    /// Seconds, 0 to 300, for which it accepts JWTs that a validator knows while that cannot reach the index; what is
+    /// revoked meanwhile stays good that long; 0 is to deny
+    #[arg(long, value_name = "SECONDS")]
+    allow_stale_seconds: Option<u32>,
 }
 
 /// A new resource.
@@ -106,6 +111,8 @@ impl Settings {
             &mut resource.accepted_binding_types,
             types.collect(),
         );
+        let stale = &mut resource.allow_stale_seconds;
+        changes.set("allow_stale_seconds", stale, self.allow_stale_seconds);
         changes
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct ResourceView {
     accepted_scopes: Vec<String>,
     enforce_binding: bool,
     accepted_binding_types: Vec<String>,
+    allow_stale_seconds: u32,
     source: String,
     /// Only where it was just generated.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,6 +33,7 @@ impl From<Resource> for ResourceView {
             accepted_scopes: resource.accepted_scopes,
             enforce_binding: resource.enforce_binding,
             accepted_binding_types: types.map(words::binding_type).collect(),
+            allow_stale_seconds: resource.allow_stale_seconds,
             source: words::source(resource.source),
             resource_secret: None,
         }
@@ -52,6 +54,13 @@ impl ResourceView {
         joined(&self.audiences)
     }
 
+    fn stale_text(&self) -> String {
+        match self.allow_stale_seconds {
+            0 => "denies".to_owned(),
+            seconds => format!("accepts JWTs that are known for {seconds} s"),
+        }
+    }
+
     /// One resource for people.
     pub(crate) fn text(&self) -> String {
         let nobody = || "nobody".to_owned();
@@ -63,6 +72,7 @@ impl ResourceView {
             ("accepts scopes", joined(&self.accepted_scopes)),
             ("accepts bindings", joined(&self.accepted_binding_types)),
             ("enforce binding", yes(self.enforce_binding)),
+            ("without the index", self.stale_text()),
             ("source", self.source.clone()),
             (
                 "secret (shown this once)",

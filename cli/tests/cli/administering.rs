@@ -153,6 +153,23 @@ fn a_resource_is_made_changed_used_and_deleted() {
 
     let shown = admin.run(&["resource", "get", "ledger", "--json"]).fine().json();
     assert_eq!(shown["accepted_client_ids"], json!(["shop-jwt", "shop-opaque"]));
+    assert_eq!(shown["allow_stale_seconds"], 0);
+    let stale = |seconds| {
+        admin.run(&[
+            "resource",
+            "update",
+            "ledger",
+            "--json",
+            "--allow-stale-seconds",
+            seconds,
+        ])
+    };
+    stale("301").ended(2);
+    let shown = stale("30").fine().json();
+    assert_eq!(shown["allow_stale_seconds"], 30);
+    assert_eq!(shown["accepted_client_ids"], json!(["shop-jwt", "shop-opaque"]));
+    let shown = admin.run(&["resource", "get", "ledger"]).fine().stdout;
+    assert!(shown.contains("30 s"), "{shown}");
     let list = admin.run(&["resource", "list"]).fine().stdout;
     assert!(list.contains("ledger") && list.contains("orders-api"), "{list}");
     admin.run(&["resource", "delete", "ledger"]).fine();

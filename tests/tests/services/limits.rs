@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use tokenbind_proto::v1::{TokenFormat, ValidateTokenRequest};
-use tokenbind_tests::{Ask as _, DEADLINE, Stack, client_credentials, health, retry_after, wait_until};
-use tonic::Code;
+use tokenbind_proto::v1::{StreamValidateRequest, TokenFormat, ValidateTokenRequest, WatchTokenRequest};
+use tokenbind_tests::{
+    Ask as _, DEADLINE, Stack, client_credentials, health, retry_after, wait_until, with_authorization,
+};
+use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 
 #[tokio::test]
@@ -76,4 +78,39 @@ async fn a_call_ends_at_its_deadline() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn no_more_calls_stay_open_than_the_validator_is_told() {
+    let stack = Stack::redis(&[], &["--max-validation-streams", "2", "--max-watches", "1"]).await;
+    let app = stack.shop("shop", TokenFormat::Opaque).await;
+    let api = stack.api("api", &[&app]).await;
+    let token = stack.issue(&app, client_credentials()).await.unwrap().access_token;
+    // It stays open for as long as the first part is kept.
+    let stream = async || {
+        let (open, questions) = futures::channel::mpsc::unbounded::<StreamValidateRequest>();
+        let request = with_authorization(questions, &api.basic());
+        let answers = stack.validation().stream_validate(request).await?;
+        Ok::<_, Status>((open, answers))
+    };
+    let watch = async || {
+        let request = Some(ValidateTokenRequest {
+            token: token.clone(),
+            ..Default::default()
+        });
+        let request = with_authorization(WatchTokenRequest { request }, &api.basic());
+        stack.validation().watch_token(request).await
+    };
+    let streams = [stream().await.unwrap(), stream().await.unwrap()];
+    let watched = watch().await.unwrap();
+    for refused in [stream().await.unwrap_err(), watch().await.unwrap_err()] {
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert!(retry_after(&refused).is_some());
+    }
+    drop((streams, watched));
+    wait_until("there is room again", DEADLINE, async || {
+        stream().await.ok()?;
+        watch().await.ok()
+    })
+    .await;
 }

@@ -37,6 +37,17 @@ pub struct FactInputs {
     pub limits: CacheLimits,
 }
 
+impl FactInputs {
+    /// Ready is who can read the index and hears what changes in it.
+    pub(crate) async fn probe(&self) -> Result<(), String> {
+        self.store.ping().await.map_err(|error| error.to_string())?;
+        match &self.tracking {
+            Some(tracking) if tracking.confirmed().is_none() => Err("changes of the index are not heard".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl fmt::Debug for FactInputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FactInputs")

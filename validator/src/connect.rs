@@ -1,0 +1,26 @@
+//! What a validator needs, over a Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions, RedisTracking};
+use tokenbind_index::{Clock, SystemClock};
+
+use crate::facts::{CacheLimits, FactInputs};
+
+/// Connects. A Redis that is not up yet is waited for: until then no question can be answered.
+pub(crate) async fn over_redis(
+    redis: &RedisOptions,
+    lease: Duration,
+    limits: CacheLimits,
+) -> Result<FactInputs, ConnectError> {
+    let store = RedisIndex::connect_lazily(redis).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let tracking = RedisTracking::start(redis, Arc::clone(&clock), lease)?;
+    Ok(FactInputs {
+        store: Arc::new(store),
+        tracking: Some(Arc::new(tracking)),
+        clock,
+        limits,
+    })
+}
