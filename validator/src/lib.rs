@@ -13,6 +13,7 @@ mod connect;
 mod engine;
 pub mod facts;
 mod in_process;
+mod layer;
 pub mod liveness;
 pub mod observe;
 pub mod policy;
@@ -28,6 +29,7 @@ mod watch;
 
 pub use engine::{Unavailable, Validator};
 pub use in_process::{GuardedRequest, InProcessError, InProcessOptions, InProcessValidator};
+pub use layer::{TokenGuarded, TokenLayer};
 pub use question::{Consistency, Presented, Presenter, Question};
 pub use resource::Resource;
 pub use run::{ValidatorSetup, serve};

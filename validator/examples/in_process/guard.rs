@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokenbind_index::redis::{ConnectError, RedisOptions};
 use tokenbind_index::{BindingIdTooLong, Namespace};
 use tokenbind_proto::v1::Decision;
-use tokenbind_validator::facts::TokenFacts;
+use tokenbind_validator::facts::KnownToken;
 use tokenbind_validator::{GuardedRequest, InProcessOptions, InProcessValidator, Presented, Presenter};
 
 /// Once, when the service starts.
@@ -26,7 +26,7 @@ pub(crate) async fn guard(
     validator: &InProcessValidator,
     authorization: &str,
     device: &str,
-) -> Result<Arc<TokenFacts>, Refusal> {
+) -> Result<Arc<KnownToken>, Refusal> {
     let request = GuardedRequest {
         token: Presented(authorization.strip_prefix("Bearer ").unwrap_or_default()),
         presenter: Presenter::with_binding_id(device).map_err(|BindingIdTooLong| refusal(400, ""))?,

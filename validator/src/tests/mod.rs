@@ -8,6 +8,7 @@ mod introspection;
 mod jwt;
 mod kept;
 mod keys;
+mod layer;
 mod life;
 mod limits;
 mod observed;
