@@ -6,9 +6,9 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingId, BindingIndex as _, BindingValue, Clock, DocumentKind, DocumentStore as _, Expect, Generation,
-    IndexError, Issue, IssuePolicy, Locator, Namespace, Nonce, OpaqueToken, Put, SlotDefinition, Subject, SystemClock,
-    TokenDigest,
+    BindingId, BindingIndex as _, BindingTag, BindingValue, Clock, DocumentKind, DocumentStore as _, Expect,
+    Generation, IndexError, Issue, IssuePolicy, Locator, Namespace, Nonce, OpaqueToken, Put, SlotDefinition, Subject,
+    SystemClock, TokenDigest,
 };
 use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, TokenRecord};
 use tokenbind_proto::v1::{Application, BindingType, Resource, TokenFormat};
@@ -61,7 +61,9 @@ async fn issue(index: &MemoryIndex, generation: Generation) -> Result<String, In
         .ok()
         .flatten()
         .map(BindingValue::ClientRequest);
-    let reference = device.map(|device| device.reference(&Namespace::default(), CLIENT));
+    let reference = device
+        .as_ref()
+        .map(|device| device.reference(&Namespace::default(), CLIENT));
     let definition = SlotDefinition {
         client_id: CLIENT,
         subject: &subject,
@@ -99,6 +101,7 @@ async fn issue(index: &MemoryIndex, generation: Generation) -> Result<String, In
         home: locator.home,
         slot: locator.slot,
         record,
+        binding: device.map_or(BindingTag::UNBOUND, |device| device.tag(&locator.home)),
         policy: IssuePolicy::Replace,
         limit: None,
     };
