@@ -66,6 +66,10 @@ pub trait TrackedIndex: Send + Sync + 'static {
     /// Up to when the changes are known; `None` when the store was not heard for longer than it may be.
     fn confirmed(&self) -> Option<Confirmed>;
 
+    /// Asks the store whether it was heard up to now: every change that was made before this was called has been told when
+    /// it returns. What is kept and current then is as good as read.
+    async fn confirm(&self) -> Result<Confirmed, IndexError>;
+
     /// Up to when the changes were known when the store was last heard, however long ago that is; `None` when a change of
     /// what was read has been told, or may have been missed.
     fn last_known(&self, stamp: &Stamp) -> Option<Confirmed>;

@@ -204,7 +204,7 @@ impl Callers {
 
     /// A resource, or, for want of an index, what it was when the index was last heard, if it allows that itself.
     async fn find(&self, id: &str, consistency: Consistency) -> Result<(Option<Arc<Registered>>, Bound), IndexError> {
-        let bound = self.bound(consistency);
+        let bound = Bound::confirmed(consistency, self.tracking.as_deref()).await;
         let last_known = || {
             let (found, known) = self.resources.last_known(id)?;
             let allowed = known.age_us <= found.as_ref()?.resource.allow_stale_us();
@@ -277,10 +277,6 @@ impl Callers {
         found
             .map(|found| Arc::clone(&found.resource))
             .ok_or(CallerError::UnknownResource)
-    }
-
-    fn bound(&self, consistency: Consistency) -> Bound {
-        Bound::of(consistency, self.tracking.as_deref())
     }
 
     /// When the live secret that was presented ends, if it is one. Every secret is looked at, so that the time does not tell

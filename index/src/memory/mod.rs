@@ -93,6 +93,11 @@ impl TrackedIndex for MemoryIndex {
         })
     }
 
+    async fn confirm(&self) -> Result<Confirmed, IndexError> {
+        self.confirmed()
+            .ok_or_else(|| IndexError::Unavailable("it is in this process".to_owned()))
+    }
+
     fn last_known(&self, stamp: &Stamp) -> Option<Confirmed> {
         self.confirmed().filter(|_| self.is_current(stamp))
     }

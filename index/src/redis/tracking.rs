@@ -18,6 +18,7 @@ use tokenbind_proto::index::v1::TokenRecord;
 use tokio::task::JoinHandle;
 use tokio::time;
 
+use super::barrier::Barrier;
 use super::connect::{self, ConnectError};
 use super::documents::read_document;
 use super::keys::Keys;
@@ -48,6 +49,7 @@ struct Shared {
     lease: Duration,
     changes: Changes,
     session: ArcSwapOption<Session>,
+    barrier: Barrier,
     /// When the last heartbeat that was answered was sent, on the monotonic clock, plus 1; 0 is never.
     heard: AtomicU64,
     confirmed: AtomicU64,
@@ -80,6 +82,7 @@ impl RedisTracking {
             lease,
             changes: Changes::new(),
             session: ArcSwapOption::empty(),
+            barrier: Barrier::new(),
             heard: AtomicU64::new(0),
             confirmed: AtomicU64::new(0),
             last_heard: ArcSwapOption::empty(),
@@ -130,6 +133,13 @@ impl TrackedIndex for RedisTracking {
 
     fn confirmed(&self) -> Option<Confirmed> {
         self.shared.confirmed()
+    }
+
+    async fn confirm(&self) -> Result<Confirmed, IndexError> {
+        let shared = &*self.shared;
+        let heard = shared.barrier.wait(|| shared.session.load().is_some()).await;
+        let confirmed = shared.confirmed().filter(|_| heard);
+        confirmed.ok_or_else(|| IndexError::Unavailable("changes are not being told at the moment".to_owned()))
     }
 
     fn last_known(&self, stamp: &Stamp) -> Option<Confirmed> {
@@ -213,6 +223,7 @@ async fn supervise(shared: Arc<Shared>, client: redis::Client, options: RedisOpt
         }
         shared.end(number);
         shared.session.store(None);
+        shared.barrier.unheard();
         time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -249,11 +260,19 @@ async fn keep(shared: &Shared, session: &Session) -> IndexError {
     let mut ticks = time::interval(shared.lease / HEARTBEATS);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        if let Err(error) = heartbeat(shared, session).await
-            && (error.is_unrecoverable_error() || shared.confirmed().is_none())
-        {
-            return index_error(&error);
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = shared.barrier.wanted() => {}
+        }
+        let came = shared.barrier.came();
+        match heartbeat(shared, session).await {
+            Ok(()) => shared.barrier.heard(came),
+            Err(error) => {
+                shared.barrier.unheard();
+                if error.is_unrecoverable_error() || shared.confirmed().is_none() {
+                    return index_error(&error);
+                }
+            }
         }
     }
 }

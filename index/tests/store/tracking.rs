@@ -95,8 +95,33 @@ on_every_store!(
     every_change_of_a_token_is_told,
     every_change_of_a_document_is_told,
     no_change_crosses_a_read_unseen,
-    a_change_wakes_who_waits_for_it
+    a_change_wakes_who_waits_for_it,
+    who_has_asked_was_told_of_every_change
 );
+
+/// Many ask at the same time, and share the answers.
+async fn who_has_asked_was_told_of_every_change(on: Tracked) {
+    let asks = (0..64_u8).map(|device| {
+        let on = &on;
+        async move {
+            let sample = Sample {
+                device,
+                ..Sample::default()
+            };
+            for _ in 0..20 {
+                let (_, before) = on.read(sample).await;
+                on.store.issue(sample.issue()).await.expect("issue");
+                let asked = on.tracking.confirm().await.expect("it is heard");
+                assert!(!on.tracking.is_current(&before), "the change was not told");
+                let (live, _) = on.read(sample).await;
+                assert!(live && asked.age_us < LEASE_US);
+                let again = on.tracking.confirm().await.expect("it is heard");
+                assert!(again.revision >= asked.revision);
+            }
+        }
+    });
+    futures::future::join_all(asks).await;
+}
 
 async fn every_change_of_a_token_is_told(on: Tracked) {
     let sample = Sample {

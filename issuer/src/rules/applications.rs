@@ -45,6 +45,11 @@ impl TrackedIndex for Late {
         self.inner.confirmed().filter(|_| self.heard.load(Ordering::SeqCst))
     }
 
+    async fn confirm(&self) -> Result<Confirmed, IndexError> {
+        let silent = || IndexError::Unavailable("silent".to_owned());
+        self.confirmed().ok_or_else(silent)
+    }
+
     fn last_known(&self, stamp: &Stamp) -> Option<Confirmed> {
         self.inner.last_known(stamp)
     }

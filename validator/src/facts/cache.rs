@@ -123,13 +123,6 @@ impl FactCache {
         current.then_some(token)
     }
 
-    /// Remembers facts that may not be used again, for what does not change of them: what the token proved.
-    pub(super) fn remember(&self, digest: TokenDigest, token: &Arc<KnownToken>) {
-        if self.live.peek(&digest).is_none() {
-            self.live.insert(digest, Arc::clone(token));
-        }
-    }
-
     /// The facts of a token. With a miss, exactly one caller gets the vacancy; the others wait.
     pub(super) async fn find(&self, digest: &TokenDigest) -> Found<'_> {
         loop {

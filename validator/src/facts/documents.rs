@@ -16,6 +16,8 @@ const MAX_KEPT: usize = 10_000;
 pub enum Bound {
     /// Anything that is kept may be used: what it changed into would have been told.
     Kept(Confirmed),
+    /// The same, and it was confirmed after the question came: what is kept is as good as read.
+    Confirmed(Confirmed),
     /// Everything is read now.
     Now,
 }
@@ -29,12 +31,29 @@ impl Bound {
             .unwrap_or(Self::Now)
     }
 
+    /// The same, but where what is known is not fresh enough the index is asked whether it still holds. That is one question
+    /// for everybody who waits, whatever they ask about.
+    pub(crate) async fn confirmed(consistency: Consistency, tracking: Option<&dyn TrackedIndex>) -> Self {
+        let known = Self::of(consistency, tracking);
+        match (known, consistency, tracking) {
+            (Self::Kept(_) | Self::Confirmed(_), ..) | (_, Consistency::MinimizeLatency, _) | (.., None) => known,
+            (Self::Now, _, Some(tracking)) => {
+                let confirmed = tracking.confirm().await.map(Self::Confirmed);
+                let enough = confirmed.ok().filter(|bound| bound.satisfies(consistency));
+                enough.unwrap_or(Self::Now)
+            }
+        }
+    }
+
     /// Whether an answer that was this fresh is fresh enough for a question.
     pub(crate) fn satisfies(self, consistency: Consistency) -> bool {
         match (self, consistency) {
-            (Self::Now, _) | (Self::Kept(_), Consistency::MinimizeLatency) => true,
+            (Self::Now, _) | (Self::Kept(_) | Self::Confirmed(_), Consistency::MinimizeLatency) => true,
             // Another write may have the same microsecond and come after the heartbeat.
-            (Self::Kept(known), Consistency::AtLeastAsFresh(revision)) => known.revision > revision,
+            (Self::Kept(known) | Self::Confirmed(known), Consistency::AtLeastAsFresh(revision)) => {
+                known.revision > revision
+            }
+            (Self::Confirmed(_), Consistency::FullyConsistent) => true,
             (Self::Kept(_), Consistency::FullyConsistent) => false,
         }
     }
@@ -115,8 +134,8 @@ impl<T> Documents<T> {
     pub(crate) async fn get(&self, id: &str, bound: Bound) -> Result<Decoded<T>, IndexError> {
         match (bound, self.kept.get(id)) {
             (Bound::Now, _) => self.read(id).await,
-            (Bound::Kept(_), Some(handle)) => self.current(&handle).await,
-            (Bound::Kept(_), None) => match self.read(id).await? {
+            (_, Some(handle)) => self.current(&handle).await,
+            (_, None) => match self.read(id).await? {
                 Some(_) => self.current(&self.handle(id)).await,
                 None => Ok(None),
             },
@@ -140,14 +159,14 @@ impl<T> Documents<T> {
         bound: Bound,
         part: impl Fn(&T) -> P,
     ) -> Result<Option<P>, IndexError> {
-        if let Bound::Kept(_) = bound
+        if bound != Bound::Now
             && let Some(kept) = self.kept_part(handle, &part)
         {
             return Ok(kept);
         }
         let document = match bound {
             Bound::Now => self.read(&handle.id).await,
-            Bound::Kept(_) => self.current(handle).await,
+            Bound::Kept(_) | Bound::Confirmed(_) => self.current(handle).await,
         };
         Ok(document?.as_deref().map(part))
     }

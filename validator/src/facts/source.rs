@@ -9,7 +9,7 @@ use tokenbind_index::{
     TokenDigest, TrackedIndex,
 };
 use tokenbind_proto::index::v1::{ApplicationRecord, TokenRecord};
-use tokenbind_proto::v1::{Reason, TokenFormat};
+use tokenbind_proto::v1::Reason;
 
 use super::cache::{CacheLimits, FactCache, Found, Vacancy};
 use super::claims::Claims;
@@ -149,11 +149,15 @@ impl FactSource {
         // Before it is known how old what is kept is, and before anything is waited for: an answer that took long is no
         // fresher for it.
         let checked_at_us = self.clock.now_us();
-        let bound = Bound::of(consistency, self.tracking.as_deref());
-        let (Bound::Kept(confirmed), Some(cache)) = (bound, &self.cache) else {
+        let bound = Bound::confirmed(consistency, self.tracking.as_deref()).await;
+        let Some(cache) = self.cache.as_ref().filter(|_| bound != Bound::Now) else {
             return self.read_now(token, digest).await;
         };
-        let kept = |revision| Freshness::of_cache(checked_at_us, revision, confirmed.age_us);
+        let kept = |revision| match bound {
+            Bound::Kept(confirmed) => Freshness::of_cache(checked_at_us, revision, confirmed.age_us),
+            // The index was asked for this answer, and said that nothing has changed.
+            Bound::Confirmed(_) | Bound::Now => Freshness::of_index(checked_at_us, revision),
+        };
         match cache.find(&digest).await {
             Found::Live(token) => Ok(Facts {
                 application: self.application_of(&token, bound).await?,
@@ -169,41 +173,8 @@ impl FactSource {
         }
     }
 
-    /// Reads the index for an answer that must be of now.
+    /// Reads the index for an answer that must be of now; nothing is kept.
     async fn read_now(&self, token: &str, digest: TokenDigest) -> Result<Facts, NoFacts> {
-        if let Some(known) = self.cache.as_ref().and_then(|cache| cache.last(&digest)) {
-            return self.read_again(known, token, digest).await;
-        }
-        let facts = self.read_first(token, digest).await?;
-        if let Some(cache) = &self.cache {
-            cache.remember(digest, &facts.token);
-        }
-        Ok(facts)
-    }
-
-    /// Reads the record and the application of a token that was read before. What it says itself is the same text still, so
-    /// its signature is not verified once more, and the application is known before the record is there.
-    async fn read_again(&self, known: Arc<KnownToken>, token: &str, digest: TokenDigest) -> Result<Facts, NoFacts> {
-        let checked_at_us = self.clock.now_us();
-        let (record, application) = tokio::try_join!(
-            self.store.read(&known.locator),
-            self.application_now(&known.grant.client_id)
-        )?;
-        let freshness = Freshness::of_index(checked_at_us, record.as_ref().map_or(0, |record| record.revision));
-        let opaque = known.grant.format == TokenFormat::Opaque;
-        let record = record::of_this_token(digest, &known.locator, opaque, record);
-        let record = record.map_err(|reason| NoFacts::Refused { reason, freshness })?;
-        if record.revision != known.revision {
-            return self.read_first(token, digest).await;
-        }
-        Ok(Facts {
-            token: known,
-            application,
-            freshness,
-        })
-    }
-
-    async fn read_first(&self, token: &str, digest: TokenDigest) -> Result<Facts, NoFacts> {
         let checked_at_us = self.clock.now_us();
         let proven = self.prove(token).await?;
         let (record, application) = match &proven.claims {

@@ -191,6 +191,11 @@ impl TrackedIndex for SwitchedStore {
         self.inner.confirmed().filter(|_| !silent)
     }
 
+    async fn confirm(&self) -> Result<Confirmed, IndexError> {
+        let silent = || IndexError::Unavailable("silent".to_owned());
+        self.confirmed().ok_or_else(silent)
+    }
+
     fn last_known(&self, stamp: &Stamp) -> Option<Confirmed> {
         let known = self.inner.last_known(stamp)?;
         let age_us = match self.silent_since_us.load(Ordering::SeqCst) {
