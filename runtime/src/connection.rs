@@ -49,17 +49,17 @@ pub(crate) fn accept(listener: TcpListener, limit: usize) -> impl Stream<Item = 
     stream::unfold((listener, permits), |(listener, permits)| async move {
         let accepted = loop {
             let accepted = match listener.accept().await {
-                Ok((stream, peer)) => match Arc::clone(&permits).try_acquire_owned() {
-                    Ok(permit) => stream.into_std().map(|stream| Accepted {
+                Ok((stream, peer)) => {
+                    let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                        tracing::debug!(%peer, "connection refused: too many are open");
+                        continue;
+                    };
+                    stream.into_std().map(|stream| Accepted {
                         stream,
                         permit,
                         counted_by: None,
-                    }),
-                    Err(_) => {
-                        tracing::debug!(%peer, "connection refused: too many are open");
-                        continue;
-                    }
-                },
+                    })
+                }
                 Err(error) => Err(error),
             };
             match accepted {

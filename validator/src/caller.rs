@@ -101,7 +101,9 @@ impl Callers {
     /// has to be looked at.
     pub(crate) fn recall(&self, authorization: &AuthorizationDigest, moment: Moment) -> Option<Caller> {
         let tracking = self.tracking.as_deref()?;
-        let confirmed = moment.confirmed?;
+        let Bound::Kept(confirmed) = moment.bound else {
+            return None;
+        };
         let known = self.remembered.get(authorization)?;
         let now = i64::try_from(moment.at_us / 1_000_000).unwrap_or(i64::MAX);
         let good = tracking.is_current(&known.stamp) && lives(known.ends_at, now);
@@ -233,6 +235,15 @@ impl Callers {
     /// A stamp that turns old with the next change of a resource.
     pub(crate) async fn stamp(&self, resource_id: &str) -> Result<Stamp, IndexError> {
         self.resources.stamp(resource_id).await
+    }
+
+    /// The resource that a question is about, as it is kept. `None` where it has to be read, or must not be asked for.
+    pub(crate) fn kept(&self, caller: &Caller, named: &str) -> Option<Arc<Resource>> {
+        let Caller::Resource(own, _) = caller else {
+            return None;
+        };
+        let found = (named.is_empty() || named == own.id()).then(|| self.resources.kept(own.id()))??;
+        found.map(|found| Arc::clone(&found.resource))
     }
 
     /// The resource that a question is about, where it was just looked up as fresh as the question needs it. `None` where

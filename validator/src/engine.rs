@@ -73,6 +73,11 @@ impl Validator {
         Some(verdict)
     }
 
+    /// The present as a question wants it.
+    pub(crate) async fn moment_for(&self, consistency: Consistency) -> Moment {
+        self.facts.moment_for(consistency).await
+    }
+
     /// The present, for one call.
     pub(crate) fn moment(&self) -> Moment {
         self.facts.moment()

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
-use tokenbind_index::{Clock, Confirmed, Document, DocumentKind, Generation, IndexError, Stamp, Store, TrackedIndex};
+use tokenbind_index::{
+    Clock, Confirmed, Document, DocumentKind, Generation, IndexError, Revision, Stamp, Store, TrackedIndex,
+};
 
 use crate::question::Consistency;
+use crate::verdict::Freshness;
 
 /// More documents of a kind are not kept; further ones are read each time they are needed.
 const MAX_KEPT: usize = 10_000;
@@ -48,12 +51,13 @@ impl Bound {
     /// Whether an answer that was this fresh is fresh enough for a question.
     pub(crate) fn satisfies(self, consistency: Consistency) -> bool {
         match (self, consistency) {
-            (Self::Now, _) | (Self::Kept(_) | Self::Confirmed(_), Consistency::MinimizeLatency) => true,
+            (Self::Now, _)
+            | (Self::Kept(_), Consistency::MinimizeLatency)
+            | (Self::Confirmed(_), Consistency::MinimizeLatency | Consistency::FullyConsistent) => true,
             // Another write may have the same microsecond and come after the heartbeat.
             (Self::Kept(known) | Self::Confirmed(known), Consistency::AtLeastAsFresh(revision)) => {
                 known.revision > revision
             }
-            (Self::Confirmed(_), Consistency::FullyConsistent) => true,
             (Self::Kept(_), Consistency::FullyConsistent) => false,
         }
     }
@@ -65,14 +69,34 @@ impl Bound {
 pub(crate) struct Moment {
     /// The time of day, in microseconds since 1970. It was asked first: an answer is never younger than it says.
     pub(crate) at_us: u64,
-    pub(crate) confirmed: Option<Confirmed>,
+    /// How much of what is kept may be used: [`Bound::Now`] for nothing.
+    pub(crate) bound: Bound,
 }
 
 impl Moment {
     pub(crate) fn now(clock: &dyn Clock, tracking: Option<&dyn TrackedIndex>) -> Self {
         Self {
             at_us: clock.now_us(),
-            confirmed: tracking.and_then(TrackedIndex::confirmed),
+            bound: Bound::of(Consistency::MinimizeLatency, tracking),
+        }
+    }
+
+    /// The present as a question wants it: the index may have to be asked whether what is kept still holds.
+    pub(crate) async fn of(consistency: Consistency, clock: &dyn Clock, tracking: Option<&dyn TrackedIndex>) -> Self {
+        Self {
+            at_us: clock.now_us(),
+            bound: Bound::confirmed(consistency, tracking).await,
+        }
+    }
+
+    /// How fresh an answer from what is kept is, if that is enough for a question.
+    pub(crate) fn freshness(self, revision: Revision, consistency: Consistency) -> Option<Freshness> {
+        match self.bound {
+            bound if !bound.satisfies(consistency) => None,
+            Bound::Kept(confirmed) => Some(Freshness::of_cache(self.at_us, revision, confirmed.age_us)),
+            // The index was asked for this answer, and said that nothing has changed.
+            Bound::Confirmed(_) => Some(Freshness::of_index(self.at_us, revision)),
+            Bound::Now => None,
         }
     }
 }
@@ -180,6 +204,12 @@ impl<T> Documents<T> {
             Some(last) if tracking.is_current(&last.1) => Ok(last.1),
             _ => self.renew(&handle, tracking).await.map(|(_, stamp)| stamp),
         }
+    }
+
+    /// A document that is kept and may be used. The outer `None` is for what has to be read.
+    pub(crate) fn kept(&self, id: &str) -> Option<Decoded<T>> {
+        let last = self.kept.get(id)?.last.load_full()?;
+        self.tracking.as_deref()?.is_current(&last.1).then(|| last.0.clone())
     }
 
     /// The stamp of a document that is kept and may be used.

@@ -114,8 +114,7 @@ impl FactSource {
 
     /// What is kept of a token, if that is fresh enough. Nothing is waited for.
     pub(crate) fn kept(&self, token: &str, consistency: Consistency, moment: Moment) -> Option<Facts> {
-        let confirmed = moment.confirmed?;
-        if token.len() > MAX_TOKEN_BYTES || !Bound::Kept(confirmed).satisfies(consistency) {
+        if token.len() > MAX_TOKEN_BYTES || moment.bound == Bound::Now {
             return None;
         }
         let token = self.cache.as_ref()?.current(&TokenDigest::of(token))?;
@@ -127,7 +126,7 @@ impl FactSource {
         };
         Some(Facts {
             application,
-            freshness: Freshness::of_cache(moment.at_us, token.revision, confirmed.age_us),
+            freshness: moment.freshness(token.revision, consistency)?,
             token,
         })
     }
@@ -135,6 +134,11 @@ impl FactSource {
     /// The present, for one call.
     pub(crate) fn moment(&self) -> Moment {
         Moment::now(self.clock.as_ref(), self.tracking.as_deref())
+    }
+
+    /// The present as a question wants it.
+    pub(crate) async fn moment_for(&self, consistency: Consistency) -> Moment {
+        Moment::of(consistency, self.clock.as_ref(), self.tracking.as_deref()).await
     }
 
     /// What is known of a token, as fresh as it has to be. Whatever can be refused cheaply is, before the index is asked.
@@ -148,15 +152,14 @@ impl FactSource {
         let digest = TokenDigest::of(token);
         // Before it is known how old what is kept is, and before anything is waited for: an answer that took long is no
         // fresher for it.
-        let checked_at_us = self.clock.now_us();
-        let bound = Bound::confirmed(consistency, self.tracking.as_deref()).await;
+        let moment = self.moment_for(consistency).await;
+        let bound = moment.bound;
         let Some(cache) = self.cache.as_ref().filter(|_| bound != Bound::Now) else {
             return self.read_now(token, digest).await;
         };
-        let kept = |revision| match bound {
-            Bound::Kept(confirmed) => Freshness::of_cache(checked_at_us, revision, confirmed.age_us),
-            // The index was asked for this answer, and said that nothing has changed.
-            Bound::Confirmed(_) | Bound::Now => Freshness::of_index(checked_at_us, revision),
+        let kept = |revision| {
+            let freshness = moment.freshness(revision, consistency);
+            freshness.unwrap_or_else(|| Freshness::of_index(moment.at_us, revision))
         };
         match cache.find(&digest).await {
             Found::Live(token) => Ok(Facts {

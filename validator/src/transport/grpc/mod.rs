@@ -123,18 +123,25 @@ impl ValidationGrpc {
         place: Place,
     ) -> Result<ValidateTokenResponse, Status> {
         let consistency = checked.consistency();
-        let resource = self.callers.resource(caller, &request.resource, consistency);
+        let resource = || self.callers.resource(caller, &request.resource, consistency);
         if consistency == Consistency::MinimizeLatency || request.token.is_empty() {
-            let resource = resource.await.map_err(|error| status::about(&error, place))?;
+            let resource = resource().await.map_err(|error| status::about(&error, place))?;
             let question = checked.question(request, &resource);
             let verdict = self.validator.validate(&question).await;
             return Ok(response::validated(
                 verdict.map_err(|error| status::unavailable(&error))?,
             ));
         }
+        let moment = self.validator.moment_for(consistency).await;
+        if let Some(resource) = self.callers.kept(caller, &request.resource) {
+            let question = checked.clone().question(request, &resource);
+            if let Some(verdict) = self.validator.validate_at(&question, moment) {
+                return Ok(response::validated(verdict));
+            }
+        }
         // Both are read now: at the same time.
         let facts = self.validator.look_up(Presented(&request.token), consistency);
-        let (resource, facts) = futures::join!(resource, facts);
+        let (resource, facts) = futures::join!(resource(), facts);
         let resource = resource.map_err(|error| status::about(&error, place))?;
         let question = checked.question(request, &resource);
         let verdict = self.validator.conclude(&question, facts);

@@ -34,9 +34,10 @@ impl ValidationGrpc {
                 Some(judged) = open.next() => judged?,
                 question = next(&mut questions, &answers, &mut room) => {
                     let (Some(question), Some(room)) = (question, room.take()) else { break };
-                    match self.judge_at_once(&caller, question?) {
-                        Ok(answer) => room.send(answer),
-                        Err(question) => open.push(self.judge_one(&caller, question, room)),
+                    let question = question?;
+                    match self.judge_at_once(&caller, &question) {
+                        Some(answer) => room.send(answer),
+                        None => open.push(self.judge_one(&caller, question, room)),
                     }
                 }
                 () = &mut stopped => {
@@ -48,24 +49,18 @@ impl ValidationGrpc {
         finish(&mut open).await
     }
 
-    /// The answer to one question, or the question again where something has to be waited for.
-    fn judge_at_once(
-        &self,
-        caller: &Standing,
-        question: StreamValidateRequest,
-    ) -> Result<StreamValidateResponse, StreamValidateRequest> {
+    /// The answer to one question; `None` where something has to be waited for.
+    fn judge_at_once(&self, caller: &Standing, question: &StreamValidateRequest) -> Option<StreamValidateResponse> {
         let moment = self.validator.moment();
-        let Some(caller) = self.recall(caller, moment) else {
-            return Err(question);
-        };
+        let caller = self.recall(caller, moment)?;
         let answer = request::check_field(question.request.as_ref())
             .and_then(|(request, checked)| self.answer_kept(&caller, request, checked, Place::Field, moment));
         let answer = match answer {
             Ok(Answer::Given(response)) => Ok(response),
-            Ok(Answer::Open(_)) => return Err(question),
+            Ok(Answer::Open(_)) => return None,
             Err(error) => Err(error),
         };
-        Ok(numbered(question.correlation_id, answer))
+        Some(numbered(question.correlation_id, answer))
     }
 
     /// Sends the answer to one question; an error is one of the caller, and ends the stream.
