@@ -5,8 +5,9 @@
 //! missing is not live: whatever the store loses fails closed.
 //!
 //! [`BindingIndex`] holds the tokens and [`DocumentStore`] what is declared (applications, users, resources, public keys).
-//! Two stores implement both: [`memory`] for development and as the model that tests compare with, and [`redis`].
+//! [`AttemptCounters`] counts failed guesses. Two stores implement all of them: [`memory`] for development and as the model that tests compare with, and [`redis`].
 
+mod attempts;
 mod binding;
 mod clock;
 mod digest;
@@ -25,6 +26,7 @@ mod subject;
 mod token;
 mod tracking;
 
+pub use attempts::{AttemptCounter, AttemptCounters, AttemptKey, AttemptKind, AttemptLimit, Wait};
 pub use binding::{ApplicationTag, BindingId, BindingIdTooLong, BindingRef, BindingTag, BindingValue};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use document::{Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Put};

@@ -3,6 +3,7 @@
 //! Everything is in this process and gone with it. Operations run one after the other under one lock, which makes each an
 //! atomic step.
 
+mod attempts;
 mod documents;
 mod tokens;
 
@@ -33,6 +34,7 @@ struct State {
     last_revision: Revision,
     tokens: tokens::Tokens,
     documents: documents::Documents,
+    attempts: attempts::Attempts,
 }
 
 impl MemoryIndex {
@@ -44,6 +46,7 @@ impl MemoryIndex {
             last_revision: 0,
             tokens: tokens::Tokens::new(Arc::clone(&changes)),
             documents: documents::Documents::new(Arc::clone(&changes)),
+            attempts: attempts::Attempts::default(),
         };
         Self {
             clock,

@@ -8,6 +8,7 @@ use redis::{Client, IntoConnectionInfo as _, ProtocolVersion};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
+use super::attempts::AttemptScripts;
 use super::keys::Keys;
 use super::lanes::Lanes;
 use super::scripts::Scripts;
@@ -106,6 +107,7 @@ impl RedisIndex {
             checked: Arc::default(),
             keys: Keys::new(options.namespace.clone()),
             scripts: Arc::new(Scripts::new()),
+            attempts: Arc::new(AttemptScripts::new()),
         })
     }
 
@@ -116,7 +118,7 @@ impl RedisIndex {
         let info: Result<String, _> = redis::cmd("INFO").query_async(&mut connection).await;
         check(&info.map_err(|error| failed(&error))?)?;
         // Loaded before the first request, so that none pays for it; a restarted Redis gets them again when it misses them.
-        for script in self.scripts.all() {
+        for script in self.scripts.all().into_iter().chain(self.attempts.all()) {
             match script.load_async(&mut connection).await {
                 // The user of a validator may only read, and needs none of them.
                 Err(error) if is_refusal(&error) => break,

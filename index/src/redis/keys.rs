@@ -6,14 +6,16 @@
 //! | `<namespace>:{<home>}` | sorted set, expires | the subject's list: members by end of life in milliseconds |
 //! | `<namespace>:{<kind>}<digest>` | hash | a document: `d` body, `v` version, `g` generation |
 //! | `<namespace>:{<kind>}` | sorted set | the ids of the documents of a kind |
+//! | `<namespace>:{attempts}<counter>` | hash, expires | failed guesses: `f` when they are forgiven, `u` until when they hold up |
 //!
-//! What stands in braces is the hash tag of Redis Cluster: all keys of a subject, and all documents of a kind, live on one
-//! node, so every script is atomic there too. Homes, slots and digests are raw bytes (the smallest form), and user data is
-//! never part of a key but as a digest: no id can make a key of one kind look like another.
+//! What stands in braces is the hash tag of Redis Cluster: all keys of a subject, all documents of a kind, and all counters
+//! live on one node, so every script is atomic there too. Homes, slots, digests and counters are raw bytes (the smallest
+//! form), and user data is never part of a key but as a digest: no id can make a key of one kind look like another.
 //!
 //! A live token costs a record and a share of a list, so their keys have no letter for their kind: what stands in the braces
-//! tells. A home is 16 bytes without a closing brace, and no kind of document has a name of 16 bytes.
+//! tells. A home is 16 bytes without a closing brace, and nothing else has a name of 16 bytes.
 
+use crate::attempts::AttemptKey;
 use crate::digest::FieldDigest;
 use crate::document::DocumentKind;
 use crate::locator::{Home, Slot};
@@ -62,6 +64,13 @@ impl Keys {
             DocumentKind::SigningKey => b"key",
         };
         self.tagged(b":{", tag, 16)
+    }
+
+    /// No document is of this kind.
+    pub(super) fn attempts(&self, counter: AttemptKey) -> Vec<u8> {
+        let mut key = self.tagged(b":{", b"attempts", 4);
+        key.extend_from_slice(&counter.to_bytes());
+        key
     }
 
     fn tagged(&self, opening: &[u8], tag: &[u8], room: usize) -> Vec<u8> {

@@ -6,6 +6,7 @@
 //! second write is right.
 
 mod barrier;
+mod attempts;
 mod connect;
 mod documents;
 mod keys;
@@ -23,6 +24,7 @@ pub use connect::{ConnectError, RedisOptions};
 pub use tracking::RedisTracking;
 
 use crate::error::IndexError;
+use attempts::AttemptScripts;
 use keys::Keys;
 use lanes::Lanes;
 use scripts::Scripts;
@@ -35,6 +37,7 @@ pub struct RedisIndex {
     checked: Arc<AtomicBool>,
     keys: Keys,
     scripts: Arc<Scripts>,
+    attempts: Arc<AttemptScripts>,
 }
 
 impl std::fmt::Debug for RedisIndex {

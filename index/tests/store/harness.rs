@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::redis::{RedisIndex, RedisOptions};
-use tokenbind_index::{ManualClock, Namespace, Store};
+use tokenbind_index::{AttemptCounters, ManualClock, Namespace, Store};
 use tokenbind_tests::RedisServer;
 
 /// A store and a way to let its time pass.
 pub(crate) struct Harness {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) attempts: Arc<dyn AttemptCounters>,
     time: Time,
 }
 
@@ -22,8 +23,10 @@ enum Time {
 impl Harness {
     pub(crate) fn memory() -> Self {
         let clock = Arc::new(ManualClock::new(1_800_000_000_000_000));
+        let store = MemoryIndex::new(clock.clone());
         Self {
-            store: Arc::new(MemoryIndex::new(clock.clone())),
+            store: Arc::new(store.clone()),
+            attempts: Arc::new(store),
             time: Time::Manual(clock),
         }
     }
@@ -41,7 +44,8 @@ impl Harness {
         options.response_timeout = Duration::from_secs(30);
         let store = RedisIndex::connect(&options).await.expect("connect");
         Self {
-            store: Arc::new(store),
+            store: Arc::new(store.clone()),
+            attempts: Arc::new(store),
             time: Time::Redis(server),
         }
     }
@@ -69,8 +73,8 @@ impl Harness {
     }
 }
 
-/// Takes `by` off every time to live, off the ends of life in every subject's list, and off the revisions of records: a list
-/// has a token under its revision and lifetime.
+/// Takes `by` off every time to live, off the ends of life in every subject's list, off the revisions of records (a list has
+/// a token under its revision and lifetime), and off the counters of attempts.
 fn age(server: &RedisServer, by: Duration) {
     const AGE: &str = r"
         for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -83,6 +87,9 @@ fn age(server: &RedisServer, by: Duration) {
           if kind == 'string' then
             local revision = struct.unpack('<I8', redis.call('GET', key), 2)
             redis.call('SETRANGE', key, 1, struct.pack('<I8', revision - ARGV[1] * 1000))
+          end
+          if kind == 'hash' and left >= 0 and string.find(key, ':{attempts}', 1, true) then
+            for _, field in ipairs({'f', 'u'}) do redis.call('HINCRBY', key, field, '-' .. ARGV[1]) end
           end
           if kind == 'zset' and left >= 0 then
             for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test stops where it fails")]
 
+mod attempts;
 mod contract;
 mod documents;
 mod faults;
