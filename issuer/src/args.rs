@@ -10,8 +10,10 @@ use tokenbind_index::{Entropy, Namespace};
 use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
 
 use crate::catalog::Catalog;
+use crate::directory::{DirectoryArgs, DirectoryConfig};
 use crate::opaque::OpaqueKeys;
 use crate::signing::KeyRing;
+use crate::throttle::PeerAddresses;
 
 /// Where the issuer listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7001);
@@ -22,6 +24,8 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std:
 pub struct IssuerArgs {
     #[command(flatten)]
     issuing: IssuingArgs,
+    #[command(flatten)]
+    directory: DirectoryArgs,
     #[command(flatten)]
     server: ServerArgs,
     #[command(flatten)]
@@ -66,6 +70,10 @@ struct IssuingArgs {
     /// Development only: generate the keys that are not given. No other issuer and no later run has them
     #[arg(long, env = "TOKENBIND_GENERATE_KEYS")]
     generate_keys: bool,
+
+    /// Callers come through proxies: their addresses say nothing about who guesses at secrets and passwords
+    #[arg(long, env = "TOKENBIND_IGNORE_PEER_ADDRESSES")]
+    ignore_peer_addresses: bool,
 }
 
 /// A checked configuration.
@@ -85,6 +93,10 @@ pub struct IssuerConfig {
     pub opaque_keys: OpaqueKeys,
     /// Some of the keys were generated.
     pub generated_keys: bool,
+    /// Where users are.
+    pub directory: DirectoryConfig,
+    /// Whether the throttle tells callers apart by their addresses.
+    pub peers: PeerAddresses,
     /// The server.
     pub server: ServerConfig,
     /// Logs, traces and metrics.
@@ -114,6 +126,11 @@ impl IssuerArgs {
             None if issuing.generate_keys => Some(OpaqueKeys::generate(entropy)),
             None => missing_key("--opaque-key", &mut violations),
         };
+        let peers = match issuing.ignore_peer_addresses {
+            true => PeerAddresses::Ignore,
+            false => PeerAddresses::Tell,
+        };
+        let directory = self.directory.check(&mut violations);
         let server = self.server.check(DEFAULT_LISTEN, &mut violations);
         let telemetry = self.telemetry.check(&mut violations);
         let config = (|| {
@@ -125,6 +142,8 @@ impl IssuerArgs {
                 keys: keys?,
                 opaque_keys: opaque_keys?,
                 generated_keys,
+                directory: directory?,
+                peers,
                 server: server?,
                 telemetry: telemetry?,
             })

@@ -13,7 +13,7 @@ use crate::admin_access::Administrator;
 use crate::application::Application;
 use crate::context::Issuer;
 use crate::error::IssuerError;
-use crate::telemetry;
+use crate::telemetry::RevokedEvent;
 
 /// Who calls.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ impl Issuer {
             binding: Some(tag),
         };
         let revoked = self.store.revoke_subject(subject.home(), selection).await?;
-        telemetry::revoked("binding", caller.name(), only, Some(revoked.count), revoked.revision);
+        record("binding", caller, only, subject, revoked);
         Ok(revoked)
     }
 
@@ -127,7 +127,7 @@ impl Issuer {
             binding: None,
         };
         let revoked = self.store.revoke_subject(subject.home(), selection).await?;
-        telemetry::revoked("subject", caller.name(), only, Some(revoked.count), revoked.revision);
+        record("subject", caller, only, subject, revoked);
         Ok(revoked)
     }
 
@@ -140,7 +140,27 @@ impl Issuer {
             .await?;
         self.applications.forget(client_id);
         let (_, revision) = raised.ok_or(IssuerError::NotFound("application"))?;
-        telemetry::revoked("application", caller.name(), Some(client_id), None, revision);
+        let event = RevokedEvent {
+            by: "application",
+            caller: caller.name(),
+            client_id: Some(client_id),
+            subject: None,
+            count: None,
+            revision,
+        };
+        event.record();
         Ok(revision)
     }
+}
+
+fn record(by: &'static str, caller: &Caller, client_id: Option<&str>, subject: &Subject, revoked: Revoked) {
+    let event = RevokedEvent {
+        by,
+        caller: caller.name(),
+        client_id,
+        subject: Some(&subject.claim()),
+        count: Some(revoked.count),
+        revision: revoked.revision,
+    };
+    event.record();
 }

@@ -10,6 +10,7 @@ use tokenbind_proto::index::v1::SecretDigest;
 use crate::application::Application;
 use crate::context::Issuer;
 use crate::error::IssuerError;
+use crate::throttle::Peer;
 
 /// What is compared where there is no application or no live secret: as much work, and no secret has this digest.
 const NOBODYS_DIGEST: [u8; 32] = [0; 32];
@@ -21,17 +22,32 @@ pub struct PresentedClient {
     pub client_id: String,
     /// The proof.
     pub secret: SecretString,
+    /// From where.
+    pub peer: Peer,
 }
 
 /// The application, if the credentials are good.
 ///
 /// # Errors
-/// [`IssuerError::InvalidClient`], the same whatever was wrong (A17), or that of the store.
+/// [`IssuerError::InvalidClient`], the same whatever was wrong (A17); [`IssuerError::TooManyAttempts`] (C12); or that of the
+/// store.
 pub async fn authenticate(
     issuer: &Issuer,
     presented: Option<&PresentedClient>,
 ) -> Result<Arc<Application>, IssuerError> {
     let presented = presented.ok_or(IssuerError::InvalidClient)?;
+    let attempt = issuer.throttle.secret(&presented.client_id, presented.peer)?;
+    match prove(issuer, presented).await {
+        Ok(application) => {
+            attempt.succeeded();
+            Ok(application)
+        }
+        Err(IssuerError::InvalidClient) => Err(attempt.failed(IssuerError::InvalidClient).await),
+        Err(error) => Err(error),
+    }
+}
+
+async fn prove(issuer: &Issuer, presented: &PresentedClient) -> Result<Arc<Application>, IssuerError> {
     let client_id = &presented.client_id;
     let now = issuer.clock.now_seconds();
     let good =

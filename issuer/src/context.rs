@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tokenbind_index::{Clock, Entropy, Namespace, Store};
 
 use crate::applications::Applications;
+use crate::directory::Directory;
 use crate::opaque::OpaqueKeys;
 use crate::password::PasswordPool;
 use crate::signing::KeyRing;
+use crate::throttle::Throttle;
 
 /// What the use cases share. Cheap to clone: every part is shared.
 #[derive(Clone)]
@@ -30,4 +32,8 @@ pub struct Issuer {
     pub opaque_keys: Arc<OpaqueKeys>,
     /// Hashes and verifies passwords.
     pub passwords: Arc<PasswordPool>,
+    /// Where users are.
+    pub directory: Directory,
+    /// Holds up who guesses.
+    pub throttle: Arc<Throttle>,
 }

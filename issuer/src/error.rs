@@ -1,5 +1,7 @@
 //! What a use case can answer instead of what it was asked for.
 
+use std::time::Duration;
+
 use thiserror::Error;
 use tokenbind_index::IndexError;
 
@@ -136,6 +138,12 @@ pub enum IssuerError {
     /// The subject has as many live bindings as it may (S16).
     #[error("binding_limit_reached")]
     BindingLimitReached,
+    /// Too many wrong secrets or passwords came: nothing is looked at before the wait is over.
+    #[error("too_many_attempts")]
+    TooManyAttempts {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// Too much is being asked at once.
     #[error("overloaded")]
     Overloaded,
@@ -178,6 +186,7 @@ impl IssuerError {
             Self::DeclaredInCatalog(_) => "declared_in_catalog",
             Self::Conflict(_) => "conflict",
             Self::BindingLimitReached => "binding_limit_reached",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::Overloaded => "overloaded",
             Self::Unavailable(_) => "temporarily_unavailable",
             Self::Internal(_) => "internal",

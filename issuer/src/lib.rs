@@ -14,7 +14,9 @@ pub mod claims;
 pub mod client;
 pub mod context;
 pub mod declared;
+pub mod directory;
 pub mod error;
+mod fair_queue;
 pub mod grant;
 pub mod issue;
 mod key_files;
@@ -29,6 +31,7 @@ pub mod signing;
 pub mod telemetry;
 #[cfg(test)]
 mod test_support;
+pub mod throttle;
 pub mod transport;
 
 pub use context::Issuer;

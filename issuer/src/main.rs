@@ -11,6 +11,7 @@ use tokenbind_issuer::applications::{Applications, LEASE};
 use tokenbind_issuer::args::{IssuerArgs, IssuerConfig};
 use tokenbind_issuer::password::PasswordPool;
 use tokenbind_issuer::run::{self, IssuerSetup};
+use tokenbind_issuer::throttle::Throttle;
 use tokenbind_runtime::admin::AdminServer;
 use tokenbind_runtime::config::ServerArgs;
 use tokenbind_runtime::shutdown::Shutdown;
@@ -72,11 +73,15 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
     let options = RedisOptions::new(config.redis_url, config.namespace.clone());
     let store = RedisIndex::connect_lazily(&options).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let counters = Arc::new(store.clone());
+    let throttle = Throttle::new(counters, &config.opaque_keys, Arc::clone(&clock), config.peers);
     let store: Arc<dyn Store> = Arc::new(store);
     let tracking = RedisTracking::start(&options, Arc::clone(&clock), LEASE)?;
     let issuer = Issuer {
         applications: Arc::new(Applications::new(Arc::clone(&store), Some(Arc::new(tracking)))),
         store,
+        directory: config.directory.open(Arc::clone(&clock))?,
+        throttle: Arc::new(throttle),
         clock,
         passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref())?),
         entropy,

@@ -75,6 +75,20 @@ impl OpaqueKeys {
     }
 }
 
+impl OpaqueKeys {
+    /// A key for another use, which every issuer with the same keys has: of the newest one, and worthless for tokens.
+    pub(crate) fn subkey(&self, domain: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut subkey = Zeroizing::new([0; 32]);
+        // A ring without keys cannot be made.
+        if let Some((_, key)) = self.keys.last() {
+            let mut context = Context::with_key(key);
+            context.update(domain);
+            subkey.copy_from_slice(context.sign().as_ref());
+        }
+        subkey
+    }
+}
+
 impl fmt::Debug for OpaqueKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()

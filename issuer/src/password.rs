@@ -8,14 +8,16 @@ use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher as _, Version};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokenbind_index::Entropy;
-use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::task::spawn_blocking;
 
 use crate::error::IssuerError;
+use crate::fair_queue::{FairQueue, Place};
 
-/// How many requests may wait for each worker before further ones are refused. At about 20 ms for each hash the last in the
-/// queue waits a third of a second.
+/// How many requests of one application may wait for each worker before further ones are refused. At about 20 ms for each hash
+/// its last in the queue waits a third of a second, or four times as long while others flood too.
 const WAITING_PER_WORKER: usize = 16;
+/// In whose part of the queue the passwords of administrators' calls are. No application has this name.
+const ADMINISTRATION: &str = "";
 
 /// Of 1 KiB each: what our own hashes take. A hash of the catalog may take more, which is given back.
 const KEPT_BLOCKS: usize = 19_456;
@@ -25,8 +27,7 @@ const KEPT_BLOCKS: usize = 19_456;
 /// A hash takes 19 MiB and a core for tens of milliseconds on purpose, so without a bound a flood of guesses takes both from
 /// everybody else.
 pub struct PasswordPool {
-    workers: Arc<Semaphore>,
-    queue: Arc<Semaphore>,
+    queue: FairQueue,
     /// What the hashes were made in that are done. Allocated anew for each, the pieces of 19 MiB would stay behind in every
     /// arena of the allocator.
     memory: Arc<Mutex<Vec<Vec<Block>>>>,
@@ -38,8 +39,7 @@ impl PasswordPool {
     /// A pool that hashes at most `workers` passwords at once.
     pub fn new(workers: NonZeroUsize, entropy: &dyn Entropy) -> Result<Self, IssuerError> {
         Ok(Self {
-            workers: Arc::new(Semaphore::new(workers.get())),
-            queue: Arc::new(Semaphore::new(workers.get().saturating_mul(1 + WAITING_PER_WORKER))),
+            queue: FairQueue::new(workers, WAITING_PER_WORKER),
             memory: Arc::default(),
             dummy: hash_password("", entropy)?,
         })
@@ -53,24 +53,42 @@ impl PasswordPool {
         )
     }
 
+    /// A place in the queue for a password that comes through this application.
+    ///
+    /// # Errors
+    /// [`IssuerError::Overloaded`] when too many are waiting.
+    pub(crate) fn place(&self, client_id: &str) -> Result<Place, IssuerError> {
+        self.queue.enter(client_id)
+    }
+
     /// The PHC string of a new password.
     ///
     /// # Errors
     /// [`IssuerError::Overloaded`] when too many are waiting.
     pub async fn hash(&self, password: SecretString, entropy: Arc<dyn Entropy>) -> Result<String, IssuerError> {
-        self.run(move |_| hash_password(password.expose_secret(), entropy.as_ref()))
-            .await?
+        let place = self.place(ADMINISTRATION)?;
+        self.run(place, move |_| {
+            hash_password(password.expose_secret(), entropy.as_ref())
+        })
+        .await?
     }
 
     /// Whether the password is that of the hash. `None`, for a user that does not exist, takes the same work and is false.
     ///
     /// # Errors
-    /// [`IssuerError::Overloaded`] when too many are waiting; [`IssuerError::Internal`] for a hash that cannot be read.
-    pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, IssuerError> {
+    /// [`IssuerError::Internal`] for a hash that cannot be read.
+    pub(crate) async fn verify(
+        &self,
+        place: Place,
+        password: SecretString,
+        hash: Option<String>,
+    ) -> Result<bool, IssuerError> {
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.dummy.clone());
         let matches = self
-            .run(move |memory| verify_password(password.expose_secret(), &hash, memory))
+            .run(place, move |memory| {
+                verify_password(password.expose_secret(), &hash, memory)
+            })
             .await??;
         Ok(known && matches)
     }
@@ -84,17 +102,11 @@ impl PasswordPool {
 
     async fn run<T: Send + 'static>(
         &self,
+        place: Place,
         work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, IssuerError> {
-        let place = Arc::clone(&self.queue)
-            .try_acquire_owned()
-            .map_err(|error| match error {
-                TryAcquireError::NoPermits => IssuerError::Overloaded,
-                TryAcquireError::Closed => IssuerError::Internal("the password pool is closed".to_owned()),
-            })?;
-        let worker = Arc::clone(&self.workers).acquire_owned().await;
-        let worker = worker.map_err(|_| IssuerError::Internal("the password pool is closed".to_owned()))?;
-        // The permits go along: work that its caller gave up on still takes a core.
+        let turn = place.turn().await?;
+        // The turn goes along: work that its caller gave up on still takes a core.
         let memory = Arc::clone(&self.memory);
         let done = spawn_blocking(move || {
             let pool = || memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +115,7 @@ impl PasswordPool {
             if blocks.len() <= KEPT_BLOCKS {
                 pool().push(blocks);
             }
-            drop((worker, place));
+            drop(turn);
             done
         });
         done.await
@@ -114,7 +126,7 @@ impl PasswordPool {
 impl fmt::Debug for PasswordPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PasswordPool")
-            .field("free", &self.workers.available_permits())
+            .field("free", &self.queue.idle())
             .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use tokenbind_index::{Revision, TokenReference};
 use crate::client::{self, PresentedClient};
 use crate::context::Issuer;
 use crate::error::IssuerError;
-use crate::telemetry;
+use crate::telemetry::RevokedEvent;
 
 impl Issuer {
     /// R1: revokes the token if it is live. One that is unknown, expired or superseded is fine (RFC 7009, section 2.2), and
@@ -42,13 +42,15 @@ impl Issuer {
         }
         let revoked = self.store.revoke_token(locator.home, locator.slot, &record).await?;
         let client_id = &application.client_id;
-        telemetry::revoked(
-            "token",
-            client_id,
-            Some(client_id),
-            Some(revoked.count),
-            revoked.revision,
-        );
+        let event = RevokedEvent {
+            by: "token",
+            caller: client_id,
+            client_id: Some(client_id),
+            subject: Some(&record.subject),
+            count: Some(revoked.count),
+            revision: revoked.revision,
+        };
+        event.record();
         Ok(revoked.revision)
     }
 }

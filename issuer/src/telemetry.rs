@@ -4,11 +4,14 @@
 //! |---|---|---|---|
 //! | [`TOKENS_ISSUED`] | counter | grant, format, outcome (`new`, `reused`, `superseded`) | tokens answered |
 //! | [`ISSUE_ERRORS`] | counter | reason | requests for a token that were refused or failed |
+//! | [`THROTTLED`] | counter | what (`secret`, `password`) | delays that began because of wrong secrets or passwords |
 //! | [`REVOCATIONS`] | counter | by (`token`, `binding`, `subject`, `application`) | revocations done |
 //!
 //! The trail is log lines of the target `audit`, as the validator has them: what was issued at the level `debug`, like what a
 //! validator allowed, the rest at `info`. Neither holds a token, a secret or a raw binding id, and no
 //! name that a caller chose is a label.
+
+use std::net::IpAddr;
 
 use metrics::{Unit, counter, describe_counter};
 use tokenbind_index::{BindingRef, Subject};
@@ -21,6 +24,8 @@ use crate::grant;
 pub const TOKENS_ISSUED: &str = "tokenbind_tokens_issued_total";
 /// Requests for a token that were refused or failed.
 pub const ISSUE_ERRORS: &str = "tokenbind_issue_errors_total";
+/// Delays that began.
+pub const THROTTLED: &str = "tokenbind_throttled_total";
 /// Revocations done.
 pub const REVOCATIONS: &str = "tokenbind_revocations_total";
 
@@ -38,6 +43,11 @@ pub fn describe() {
         ISSUE_ERRORS,
         Unit::Count,
         "Requests for a token that were refused or failed, by reason."
+    );
+    describe_counter!(
+        THROTTLED,
+        Unit::Count,
+        "Delays that began because of wrong secrets or passwords, by what was guessed."
     );
     describe_counter!(REVOCATIONS, Unit::Count, "Revocations done, by what was revoked.");
 }
@@ -72,18 +82,47 @@ impl IssuedEvent<'_> {
     }
 }
 
-/// A request for a token was not fulfilled. The name is what the caller says, cut to what can be a name.
-pub(crate) fn refused(claimed_client_id: Option<&str>, error: &IssuerError) {
+/// A request for a token was not fulfilled. The name is that of an application that exists: what else stands in its place may be
+/// a secret.
+pub(crate) fn refused(client_id: Option<&str>, error: &IssuerError) {
     let reason = error.reason();
     counter!(ISSUE_ERRORS, "reason" => reason).increment(1);
-    let client_id = claimed_client_id.map(|id| id.chars().take(255).collect::<String>());
     tracing::info!(target: AUDIT, event = "refused", client_id, reason);
 }
 
-/// Something was revoked.
-pub(crate) fn revoked(by: &'static str, caller: &str, client_id: Option<&str>, count: Option<u64>, revision: u64) {
-    counter!(REVOCATIONS, "by" => by).increment(1);
-    tracing::info!(target: AUDIT, event = "revoked", by, caller, client_id, count, revision);
+/// Somebody has to wait from now on. Whom they guessed at is in the lines of the refusals before.
+pub(crate) fn throttled(what: &'static str, peer: Option<IpAddr>, wait_ms: u64) {
+    let peer = peer.map(|address| address.to_string());
+    counter!(THROTTLED, "what" => what).increment(1);
+    tracing::info!(target: AUDIT, event = "throttled", what, peer, wait_ms);
+}
+
+/// What was revoked.
+pub(crate) struct RevokedEvent<'a> {
+    pub(crate) by: &'static str,
+    pub(crate) caller: &'a str,
+    pub(crate) client_id: Option<&'a str>,
+    /// `sub` of whose tokens; told where there were some, because what else stands in its place may be a secret.
+    pub(crate) subject: Option<&'a str>,
+    pub(crate) count: Option<u64>,
+    pub(crate) revision: u64,
+}
+
+impl RevokedEvent<'_> {
+    pub(crate) fn record(&self) {
+        counter!(REVOCATIONS, "by" => self.by).increment(1);
+        let subject = self.subject.filter(|_| self.count.is_some_and(|count| count > 0));
+        tracing::info!(
+            target: AUDIT,
+            event = "revoked",
+            by = self.by,
+            caller = self.caller,
+            client_id = self.client_id,
+            subject,
+            count = self.count,
+            revision = self.revision,
+        );
+    }
 }
 
 fn subject_kind(subject: &Subject) -> &'static str {

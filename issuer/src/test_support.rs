@@ -16,12 +16,14 @@ use tokenbind_proto::v1::{Application, BindingType, GrantType, TokenFormat, User
 use crate::applications::Applications;
 use crate::client::PresentedClient;
 use crate::context::Issuer;
+use crate::directory::Directory;
 use crate::error::IssuerError;
 use crate::grant::{ClientCredentials, Grant, Password};
 use crate::issue::{IssueRequest, IssuedToken};
 use crate::opaque::OpaqueKeys;
 use crate::password::{PasswordPool, hash_password};
 use crate::signing::KeyRing;
+use crate::throttle::{Peer, PeerAddresses, Throttle};
 
 /// A whole second, so that lifetimes end on one.
 pub(crate) const START_US: u64 = 1_700_000_000_000_000;
@@ -53,6 +55,13 @@ impl Harness {
         let memory = MemoryIndex::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
         let store: Arc<dyn Store> = Arc::new(memory.clone());
+        let opaque_keys = OpaqueKeys::generate(entropy.as_ref());
+        let throttle = Throttle::new(
+            Arc::new(memory.clone()),
+            &opaque_keys,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            PeerAddresses::Tell,
+        );
         let issuer = Issuer {
             applications: Arc::new(Applications::new(Arc::clone(&store), Some(Arc::new(memory.clone())))),
             store,
@@ -60,8 +69,10 @@ impl Harness {
             namespace: Namespace::default(),
             issuer_url: "https://issuer.example".into(),
             keys: Arc::new(KeyRing::generate(entropy.as_ref()).unwrap()),
-            opaque_keys: Arc::new(OpaqueKeys::generate(entropy.as_ref())),
+            opaque_keys: Arc::new(opaque_keys),
             passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref()).unwrap()),
+            directory: Directory::default(),
+            throttle: Arc::new(throttle),
             entropy,
         };
         Self { issuer, clock, memory }
@@ -168,6 +179,7 @@ pub(crate) fn request_for(client_id: &str, username: &str, binding_id: &str) -> 
         Box::new(Password {
             username: username.to_owned(),
             password,
+            peer: Peer::default(),
         }),
     )
 }
@@ -187,6 +199,7 @@ pub(crate) fn client(client_id: &str) -> PresentedClient {
     PresentedClient {
         client_id: client_id.to_owned(),
         secret: SecretString::from(SECRET),
+        peer: Peer::default(),
     }
 }
 

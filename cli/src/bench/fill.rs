@@ -13,11 +13,13 @@ use tokenbind_index::{BindingId, Clock, Namespace, Store, Subject, SystemClock, 
 use tokenbind_issuer::application::Application;
 use tokenbind_issuer::applications::{Applications, LEASE};
 use tokenbind_issuer::client::PresentedClient;
+use tokenbind_issuer::directory::Directory;
 use tokenbind_issuer::grant::{Authorization, Grant};
 use tokenbind_issuer::issue::IssueRequest;
 use tokenbind_issuer::opaque::OpaqueKeys;
 use tokenbind_issuer::password::PasswordPool;
 use tokenbind_issuer::signing::KeyRing;
+use tokenbind_issuer::throttle::{self, PeerAddresses, Throttle};
 use tokenbind_issuer::{Issuer, IssuerError};
 use tokenbind_proto::v1::{GrantType, IssueTokenResponse};
 
@@ -46,18 +48,24 @@ pub(super) struct Filled {
 /// An issuer over a Redis, with keys of its own.
 pub(super) async fn issuer(redis_url: &SecretString, namespace: &Namespace) -> Result<Issuer, CliError> {
     let options = RedisOptions::new(redis_url.clone(), namespace.clone());
-    let store: Arc<dyn Store> = Arc::new(RedisIndex::connect(&options).await.map_err(failed)?);
+    let index = RedisIndex::connect(&options).await.map_err(failed)?;
     let entropy = SystemEntropy;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let opaque_keys = OpaqueKeys::generate(&entropy);
+    let counters = Arc::new(index.clone());
+    let throttle = Throttle::new(counters, &opaque_keys, Arc::clone(&clock), PeerAddresses::Tell);
+    let store: Arc<dyn Store> = Arc::new(index);
     let tracking = RedisTracking::start(&options, Arc::clone(&clock), LEASE).map_err(failed)?;
     Ok(Issuer {
         applications: Arc::new(Applications::new(Arc::clone(&store), Some(Arc::new(tracking)))),
         store,
+        directory: Directory::default(),
+        throttle: Arc::new(throttle),
         clock,
         namespace: namespace.clone(),
         issuer_url: ISSUER_URL.into(),
         keys: Arc::new(KeyRing::generate(&entropy).map_err(failed)?),
-        opaque_keys: Arc::new(OpaqueKeys::generate(&entropy)),
+        opaque_keys: Arc::new(opaque_keys),
         passwords: Arc::new(PasswordPool::for_this_machine(&entropy).map_err(failed)?),
         entropy: Arc::new(entropy),
     })
@@ -87,6 +95,7 @@ async fn one(issuer: &Issuer, format: Format, number: u64, credentials: &Credent
             client: Some(PresentedClient {
                 client_id: client_id.clone(),
                 secret: credentials.client_secret().clone(),
+                peer: throttle::Peer::default(),
             }),
             grant: Box::new(Loaded(Subject::User(format!("bench-{number:08}")))),
             scopes: Vec::new(),

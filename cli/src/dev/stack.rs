@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenbind_index::{Clock, Entropy, Store, SystemClock, SystemEntropy, TrackedIndex};
+use tokenbind_index::{AttemptCounters, Clock, Entropy, Store, SystemClock, SystemEntropy, TrackedIndex};
 use tokenbind_issuer::Issuer;
 use tokenbind_issuer::applications::Applications;
+use tokenbind_issuer::directory::Directory;
 use tokenbind_issuer::opaque::OpaqueKeys;
 use tokenbind_issuer::password::PasswordPool;
 use tokenbind_issuer::run::{self as issuer_run, IssuerSetup, PreparedIssuer};
 use tokenbind_issuer::signing::KeyRing;
+use tokenbind_issuer::throttle::{PeerAddresses, Throttle};
 use tokenbind_runtime::admin::AdminServer;
 use tokenbind_runtime::config::{ServerConfig, TelemetryConfig};
 use tokenbind_runtime::health::Readiness;
@@ -36,6 +38,7 @@ const GRACE: Duration = Duration::from_secs(2);
 struct Shared {
     store: Arc<dyn Store>,
     tracking: Arc<dyn TrackedIndex>,
+    attempts: Arc<dyn AttemptCounters>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -101,12 +104,17 @@ async fn listen(config: &DevConfig) -> Result<(TcpListener, TcpListener), CliErr
 async fn shared(config: &DevConfig) -> Result<Shared, CliError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let store::Opened { store, tracking } = store::open(config.redis_url.clone(), &config.namespace, &clock).await?;
+    let store::Opened {
+        store,
+        tracking,
+        attempts,
+    } = store::open(config.redis_url.clone(), &config.namespace, &clock).await?;
     let seeded = samples::catalog(entropy.as_ref())?.seed(store.as_ref()).await;
     seeded.map_err(|error| internal(&error))?;
     Ok(Shared {
         store,
         tracking,
+        attempts,
         clock,
         entropy,
     })
@@ -117,6 +125,9 @@ async fn prepare_issuer(config: &DevConfig, shared: &Shared, shutdown: &Shutdown
     let opaque = Seeded::new("tokenbind development opaque key");
     let passwords = PasswordPool::for_this_machine(shared.entropy.as_ref()).map_err(|error| internal(&error))?;
     let applications = Applications::new(Arc::clone(&shared.store), Some(Arc::clone(&shared.tracking)));
+    let opaque_keys = OpaqueKeys::generate(&opaque);
+    let (counters, clock) = (Arc::clone(&shared.attempts), Arc::clone(&shared.clock));
+    let throttle = Throttle::new(counters, &opaque_keys, clock, PeerAddresses::Tell);
     let issuer = Issuer {
         applications: Arc::new(applications),
         store: Arc::clone(&shared.store),
@@ -125,8 +136,10 @@ async fn prepare_issuer(config: &DevConfig, shared: &Shared, shutdown: &Shutdown
         namespace: config.namespace.clone(),
         issuer_url: ISSUER_URL.into(),
         keys: Arc::new(KeyRing::generate(&signing).map_err(|error| internal(&error))?),
-        opaque_keys: Arc::new(OpaqueKeys::generate(&opaque)),
+        opaque_keys: Arc::new(opaque_keys),
         passwords: Arc::new(passwords),
+        directory: Directory::default(),
+        throttle: Arc::new(throttle),
     };
     let setup = IssuerSetup { issuer, catalog: None };
     let prepared = issuer_run::prepare(setup, server(config.issuer_listen), shutdown).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions, RedisTracking};
-use tokenbind_index::{Clock, Namespace, Store, TrackedIndex};
+use tokenbind_index::{AttemptCounters, Clock, Namespace, Store, TrackedIndex};
 
 use crate::error::CliError;
 
@@ -17,6 +17,7 @@ const LEASE: Duration = Duration::from_secs(2);
 pub(super) struct Opened {
     pub(super) store: Arc<dyn Store>,
     pub(super) tracking: Arc<dyn TrackedIndex>,
+    pub(super) attempts: Arc<dyn AttemptCounters>,
 }
 
 /// Opens Redis, or an index in memory.
@@ -29,6 +30,7 @@ pub(super) async fn open(
         let memory = Arc::new(MemoryIndex::new(Arc::clone(clock)));
         return Ok(Opened {
             store: memory.clone(),
+            attempts: memory.clone(),
             tracking: memory,
         });
     };
@@ -36,6 +38,7 @@ pub(super) async fn open(
     let index = RedisIndex::connect(&options).await;
     let opened = index.and_then(|index| {
         Ok(Opened {
+            attempts: Arc::new(index.clone()),
             store: Arc::new(index),
             tracking: Arc::new(RedisTracking::start(&options, Arc::clone(clock), LEASE)?),
         })

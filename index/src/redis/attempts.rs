@@ -84,7 +84,7 @@ impl AttemptCounters for RedisIndex {
             call.key(self.keys.attempts(*key));
         }
         let waits: Vec<u64> = call
-            .invoke_async(&mut self.connection()?)
+            .invoke_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
         if waits.len() == keys.len() {
@@ -104,7 +104,7 @@ impl AttemptCounters for RedisIndex {
             call.arg(&[limit.free, limit.forgive_ms, limit.first_ms, limit.most_ms]);
         }
         let waits: Vec<u64> = call
-            .invoke_async(&mut self.connection()?)
+            .invoke_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
         if waits.len() != 2 * counters.len() {

@@ -2,16 +2,16 @@
 //! application has to have it turned on.
 
 use async_trait::async_trait;
-use prost::Message as _;
 use secrecy::SecretString;
-use tokenbind_index::{DocumentKind, Revision, Subject};
-use tokenbind_proto::index::v1::UserRecord;
+use tokenbind_index::Subject;
 use tokenbind_proto::v1::GrantType;
 
 use super::{Authorization, Grant};
 use crate::application::Application;
 use crate::context::Issuer;
+use crate::directory::Login;
 use crate::error::IssuerError;
+use crate::throttle::Peer;
 
 /// A request of the grant.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Password {
     pub username: String,
     /// The proof.
     pub password: SecretString,
+    /// From where.
+    pub peer: Peer,
 }
 
 #[async_trait]
@@ -28,37 +30,25 @@ impl Grant for Password {
         GrantType::Password
     }
 
-    async fn authorize(&self, issuer: &Issuer, _: &Application) -> Result<Authorization, IssuerError> {
-        let (record, version) = match self.user(issuer).await? {
-            Some((record, version)) => (Some(record), version),
-            None => (None, 0),
+    async fn authorize(&self, issuer: &Issuer, application: &Application) -> Result<Authorization, IssuerError> {
+        let client_id = &application.client_id;
+        // The place first: whoever waits before the throttle waits in it.
+        let place = issuer.directory.place(issuer, client_id)?;
+        let attempt = issuer.throttle.password(&self.username, client_id, self.peer).await?;
+        let login = Login {
+            username: self.username.clone(),
+            password: self.password.clone(),
+            client_id: client_id.clone(),
         };
-        let known = record.filter(|record| record.user.as_ref().is_some_and(|user| !user.disabled));
-        // A record without a hash is of a user who has no password (any more).
-        let known = known.filter(|record| !record.password_hash.is_empty());
-        // Nobody's password takes as long as somebody's (A17).
-        let hash = known.as_ref().map(|record| record.password_hash.clone());
-        let proven = issuer.passwords.verify(self.password.clone(), hash).await?;
-        let user = known
-            .filter(|_| proven)
-            .and_then(|record| record.user)
-            .ok_or(IssuerError::InvalidGrant)?;
+        let Some(user) = issuer.directory.authenticate(issuer, place, &login).await? else {
+            return Err(attempt.failed(IssuerError::InvalidGrant).await);
+        };
+        attempt.succeeded();
         Ok(Authorization {
             subject: Subject::User(user.username),
-            scopes: (!user.scopes.is_empty()).then(|| user.scopes.into_iter().collect()),
-            attributes: user.attributes.into_iter().collect(),
-            user_version: Some(version),
+            scopes: user.scopes,
+            attributes: user.attributes,
+            user_version: user.version,
         })
-    }
-}
-
-impl Password {
-    async fn user(&self, issuer: &Issuer) -> Result<Option<(UserRecord, Revision)>, IssuerError> {
-        let Some(document) = issuer.store.document(DocumentKind::User, &self.username).await? else {
-            return Ok(None);
-        };
-        let record = UserRecord::decode(document.body.as_slice())
-            .map_err(|error| IssuerError::Internal(format!("a user's record cannot be read: {error}")))?;
-        Ok(Some((record, document.version)))
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use tokenbind_index::{BindingId, BindingRef, Revision};
+use tokenbind_index::{BindingId, BindingRef, DocumentKind, Revision};
 use tokenbind_proto::v1::{BindingType, GrantType};
 
 use crate::application::Application;
@@ -67,12 +67,26 @@ impl Issuer {
     /// # Errors
     /// Whatever [`IssuerError`] says of requests for tokens. After each, the token that was in the slot is still live.
     pub async fn issue_token(&self, request: IssueRequest) -> Result<IssuedToken, IssuerError> {
-        let client_id = request.client.as_ref().map(|client| client.client_id.clone());
         let outcome = self.try_issue(&request).await;
         if let Err(error) = &outcome {
-            telemetry::refused(client_id.as_deref(), error);
+            telemetry::refused(self.known_name(&request, error).await, error);
         }
         outcome
+    }
+
+    /// The name of the application that asked, where there is one of this name.
+    async fn known_name<'a>(&self, request: &'a IssueRequest, error: &IssuerError) -> Option<&'a str> {
+        let client_id = request.client.as_ref().map(|client| client.client_id.as_str())?;
+        match error {
+            // Whoever is held up must not cost a read each time.
+            IssuerError::TooManyAttempts { .. } | IssuerError::Unavailable(_) => None,
+            IssuerError::InvalidClient => {
+                let stored = self.store.document(DocumentKind::Application, client_id).await;
+                matches!(stored, Ok(Some(_))).then_some(client_id)
+            }
+            // The application has proven who it is.
+            _ => Some(client_id),
+        }
     }
 
     async fn try_issue(&self, request: &IssueRequest) -> Result<IssuedToken, IssuerError> {

@@ -11,10 +11,12 @@ use tokenbind_index::{Entropy, Namespace, SecretHash, Store, SystemClock, System
 use tokenbind_issuer::Issuer;
 use tokenbind_issuer::applications::Applications;
 use tokenbind_issuer::catalog::Catalog;
+use tokenbind_issuer::directory::Directory;
 use tokenbind_issuer::opaque::OpaqueKeys;
 use tokenbind_issuer::password::{PasswordPool, hash_password};
 use tokenbind_issuer::run::{self, IssuerSetup};
 use tokenbind_issuer::signing::KeyRing;
+use tokenbind_issuer::throttle::{PeerAddresses, Throttle};
 use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest, UserRecord};
 use tokenbind_proto::v1::issue_token_request::Grant;
 use tokenbind_proto::v1::token_service_client::TokenServiceClient;
@@ -106,15 +108,24 @@ pub(crate) async fn serve(tls: Option<ServerTls>) -> SocketAddr {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let clock = Arc::new(SystemClock);
     let memory = MemoryIndex::new(clock.clone());
+    let opaque_keys = OpaqueKeys::generate(entropy.as_ref());
+    let throttle = Throttle::new(
+        Arc::new(memory.clone()),
+        &opaque_keys,
+        clock.clone(),
+        PeerAddresses::Tell,
+    );
     let store: Arc<dyn Store> = Arc::new(memory.clone());
     let issuer = Issuer {
         applications: Arc::new(Applications::new(Arc::clone(&store), Some(Arc::new(memory)))),
         store,
+        directory: Directory::default(),
+        throttle: Arc::new(throttle),
         clock,
         namespace: Namespace::default(),
         issuer_url: "https://issuer.example".into(),
         keys: Arc::new(KeyRing::generate(entropy.as_ref()).unwrap()),
-        opaque_keys: Arc::new(OpaqueKeys::generate(entropy.as_ref())),
+        opaque_keys: Arc::new(opaque_keys),
         passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref()).unwrap()),
         entropy,
     };

@@ -8,6 +8,12 @@ use tokenbind_proto::v1::User;
 use super::{bench, fields, password, paths, user};
 use crate::error::IssuerError;
 
+async fn verify(bench: &super::Bench, right: &str, hash: String) -> bool {
+    let passwords = &bench.admin.passwords;
+    let place = passwords.place("shop").unwrap();
+    passwords.verify(place, password(right), Some(hash)).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_users_password_is_stored_as_argon2id() {
     let bench = bench();
@@ -18,14 +24,7 @@ async fn a_users_password_is_stored_as_argon2id() {
         .unwrap();
     let hash = bench.record::<UserRecord>("alice").await.password_hash;
     assert_eq!(crate::declared::check_password_hash(&hash), None, "{hash}");
-    assert!(
-        bench
-            .admin
-            .passwords
-            .verify(password("correct horse"), Some(hash))
-            .await
-            .unwrap()
-    );
+    assert!(verify(&bench, "correct horse", hash).await);
 }
 
 #[tokio::test]
@@ -55,14 +54,7 @@ async fn a_new_password_and_being_disabled_revoke_the_users_tokens() {
         .unwrap();
     assert!(!bench.store.is_live("alice").await);
     let hash = bench.record::<UserRecord>("alice").await.password_hash;
-    assert!(
-        bench
-            .admin
-            .passwords
-            .verify(password("battery staple"), Some(hash))
-            .await
-            .unwrap()
-    );
+    assert!(verify(&bench, "battery staple", hash).await);
 
     bench.store.issue_to("alice").await;
     let disabled = User {

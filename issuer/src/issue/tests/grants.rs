@@ -6,6 +6,7 @@ use crate::application::Application;
 use crate::error::IssuerError;
 use crate::grant::Password;
 use crate::test_support::{Harness, SECRET, START_US, claims, client, request, request_for, text};
+use crate::throttle::Peer;
 
 #[tokio::test]
 async fn a17_unknown_wrong_disabled_and_expired_clients_are_answered_alike() {
@@ -99,6 +100,7 @@ async fn a17_unknown_disabled_and_wrong_users_are_answered_alike() {
     wrong.grant = Box::new(Password {
         username: "alice".to_owned(),
         password,
+        peer: Peer::default(),
     });
     for refused in [request_for("shop", "nobody", ""), request_for("shop", "off", ""), wrong] {
         assert_eq!(

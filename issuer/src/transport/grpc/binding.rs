@@ -22,6 +22,7 @@ use crate::bindings::{Caller, Listed};
 use crate::client;
 use crate::context::Issuer;
 use crate::error::{FieldViolations, IssuerError};
+use crate::throttle::Peer;
 
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1_000;
@@ -47,7 +48,8 @@ impl BindingRpc {
             return Ok(Caller::Administrator(self.access.authorize(&presented).await?));
         }
         let mut violations = FieldViolations::new();
-        let client = presented_client(request.metadata(), String::new(), String::new(), &mut violations)?;
+        let peer = Peer::of(request.remote_addr());
+        let client = presented_client(request.metadata(), peer, String::new(), String::new(), &mut violations)?;
         violations.finish()?;
         let client = client.ok_or(IssuerError::CredentialsMissing)?;
         Ok(Caller::Application(

@@ -7,6 +7,7 @@ use tonic::metadata::MetadataMap;
 use super::checks;
 use crate::client::PresentedClient;
 use crate::error::{FieldViolations, IssuerError};
+use crate::throttle::Peer;
 
 /// What the application presented, in one way or the other; with both, a violation is recorded (C4). `None` is nobody.
 ///
@@ -14,6 +15,7 @@ use crate::error::{FieldViolations, IssuerError};
 /// [`IssuerError::InvalidClient`] when `authorization` cannot be read (RFC 6749, section 5.2).
 pub(super) fn presented_client(
     metadata: &MetadataMap,
+    peer: Peer,
     client_id: String,
     client_secret: String,
     violations: &mut FieldViolations,
@@ -23,11 +25,16 @@ pub(super) fn presented_client(
     let in_message = PresentedClient {
         client_id,
         secret: SecretString::from(client_secret),
+        peer,
     };
     match Credentials::from_metadata(metadata) {
         Ok(None) => Ok((!in_message.client_id.is_empty()).then_some(in_message)),
         Ok(Some(Credentials::Basic { id, secret })) => {
-            let basic = PresentedClient { client_id: id, secret };
+            let basic = PresentedClient {
+                client_id: id,
+                secret,
+                peer,
+            };
             check_basic(&basic, &in_message, violations);
             Ok(Some(basic))
         }

@@ -48,6 +48,13 @@ pub fn to_status(error: IssuerError) -> Status {
             Code::FailedPrecondition,
             "the subject has as many live bindings as the application allows".to_owned(),
         ),
+        // Over HTTP this is 429 with `Retry-After`.
+        IssuerError::TooManyAttempts { retry_after: wait } => retry_after(
+            Code::ResourceExhausted,
+            reason,
+            "too many wrong secrets or passwords: try again after the wait",
+            wait,
+        ),
         IssuerError::Overloaded => retry_after(
             Code::ResourceExhausted,
             reason,

@@ -17,6 +17,7 @@ use crate::error::{FieldViolations, IssuerError};
 use crate::grant::{self, Grant};
 use crate::issue::{IssueRequest, IssuedToken};
 use crate::telemetry;
+use crate::throttle::Peer;
 
 /// RFC 8693, section 3.
 const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -40,8 +41,9 @@ impl TokenRpc {
 impl TokenService for TokenRpc {
     async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Result<Response<IssueTokenResponse>, Status> {
         let certificate = certificate_sha256(&request);
+        let peer = Peer::of(request.remote_addr());
         let (metadata, _, message) = request.into_parts();
-        let request = issue_request(&metadata, message, certificate).map_err(|error| {
+        let request = issue_request(&metadata, peer, message, certificate).map_err(|error| {
             telemetry::refused(None, &error);
             to_status(error)
         })?;
@@ -53,16 +55,23 @@ impl TokenService for TokenRpc {
         &self,
         request: Request<RevokeTokenRequest>,
     ) -> Result<Response<RevokeTokenResponse>, Status> {
+        let peer = Peer::of(request.remote_addr());
         let (metadata, _, message) = request.into_parts();
-        let revision = self.revoke(&metadata, message).await.map_err(to_status)?;
+        let revision = self.revoke(&metadata, peer, message).await.map_err(to_status)?;
         Ok(Response::new(RevokeTokenResponse { revision }))
     }
 }
 
 impl TokenRpc {
-    async fn revoke(&self, metadata: &MetadataMap, message: RevokeTokenRequest) -> Result<u64, IssuerError> {
+    async fn revoke(
+        &self,
+        metadata: &MetadataMap,
+        peer: Peer,
+        message: RevokeTokenRequest,
+    ) -> Result<u64, IssuerError> {
         let mut violations = FieldViolations::new();
-        let client = presented_client(metadata, message.client_id, message.client_secret, &mut violations)?;
+        let (client_id, client_secret) = (message.client_id, message.client_secret);
+        let client = presented_client(metadata, peer, client_id, client_secret, &mut violations)?;
         checks::length(&mut violations, "token", &message.token, 1, MAX_TOKEN_BYTES);
         // A hint that is wrong or unknown changes nothing: there is one kind of token to look for.
         checks::length(&mut violations, "token_type_hint", &message.token_type_hint, 0, 64);
@@ -75,12 +84,14 @@ impl TokenRpc {
 
 fn issue_request(
     metadata: &MetadataMap,
+    peer: Peer,
     message: IssueTokenRequest,
     certificate_sha256: Option<[u8; 32]>,
 ) -> Result<IssueRequest, IssuerError> {
     let mut violations = FieldViolations::new();
-    let client = presented_client(metadata, message.client_id, message.client_secret, &mut violations)?;
-    let grant = grant(message.grant, &mut violations);
+    let (client_id, client_secret) = (message.client_id, message.client_secret);
+    let client = presented_client(metadata, peer, client_id, client_secret, &mut violations)?;
+    let grant = grant(message.grant, peer, &mut violations);
     checks::scopes(&mut violations, &message.scopes);
     checks::audiences(&mut violations, &message.audiences);
     let binding_id = checks::binding_id(&mut violations, &message.token_binding_id);
@@ -98,7 +109,7 @@ fn issue_request(
 }
 
 /// Where a further grant is registered.
-fn grant(message: Option<GrantMessage>, violations: &mut FieldViolations) -> Option<Box<dyn Grant>> {
+fn grant(message: Option<GrantMessage>, peer: Peer, violations: &mut FieldViolations) -> Option<Box<dyn Grant>> {
     match message {
         Some(GrantMessage::Password(message)) => {
             let password = SecretString::from(message.password);
@@ -107,6 +118,7 @@ fn grant(message: Option<GrantMessage>, violations: &mut FieldViolations) -> Opt
             Some(Box::new(grant::Password {
                 username: message.username,
                 password,
+                peer,
             }))
         }
         Some(GrantMessage::ClientCredentials(_)) => Some(Box::new(grant::ClientCredentials)),
