@@ -1,7 +1,11 @@
 //! Revokes one token (RFC 7009).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
 use tokenbind_index::{Revision, TokenReference};
+use tokenbind_proto::index::v1::TokenRecord;
 
 use crate::client::{self, PresentedClient};
 use crate::context::Issuer;
@@ -42,15 +46,30 @@ impl Issuer {
         }
         let revoked = self.store.revoke_token(locator.home, locator.slot, &record).await?;
         let client_id = &application.client_id;
+        let subject = subject(&record, token.expose_secret());
         let event = RevokedEvent {
             by: "token",
             caller: client_id,
             client_id: Some(client_id),
-            subject: Some(&record.subject),
+            subject: subject.as_deref(),
             count: Some(revoked.count),
             revision: revoked.revision,
         };
         event.record();
         Ok(revoked.revision)
     }
+}
+
+/// Whose token it was, for the trail. A JWT says so itself; the record has its digest, so it is one of ours.
+fn subject(record: &TokenRecord, token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: String,
+    }
+    if !record.subject.is_empty() {
+        return Some(record.subject.clone());
+    }
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    Some(claims.sub)
 }

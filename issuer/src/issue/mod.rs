@@ -67,30 +67,32 @@ impl Issuer {
     /// # Errors
     /// Whatever [`IssuerError`] says of requests for tokens. After each, the token that was in the slot is still live.
     pub async fn issue_token(&self, request: IssueRequest) -> Result<IssuedToken, IssuerError> {
-        let outcome = self.try_issue(&request).await;
+        let mut proven = false;
+        let outcome = self.try_issue(&request, &mut proven).await;
         if let Err(error) = &outcome {
-            telemetry::refused(self.known_name(&request, error).await, error);
+            telemetry::refused(self.known_name(&request, proven, error).await, error);
         }
         outcome
     }
 
     /// The name of the application that asked, where there is one of this name.
-    async fn known_name<'a>(&self, request: &'a IssueRequest, error: &IssuerError) -> Option<&'a str> {
+    async fn known_name<'a>(&self, request: &'a IssueRequest, proven: bool, error: &IssuerError) -> Option<&'a str> {
         let client_id = request.client.as_ref().map(|client| client.client_id.as_str())?;
-        match error {
-            // Whoever is held up must not cost a read each time.
-            IssuerError::TooManyAttempts { .. } | IssuerError::Unavailable(_) => None,
-            IssuerError::InvalidClient => {
-                let stored = self.store.document(DocumentKind::Application, client_id).await;
-                matches!(stored, Ok(Some(_))).then_some(client_id)
-            }
-            // The application has proven who it is.
-            _ => Some(client_id),
+        if proven {
+            return Some(client_id);
         }
+        // Whoever is held up must not cost a read each time.
+        if *error != IssuerError::InvalidClient {
+            return None;
+        }
+        let stored = self.store.document(DocumentKind::Application, client_id).await;
+        matches!(stored, Ok(Some(_))).then_some(client_id)
     }
 
-    async fn try_issue(&self, request: &IssueRequest) -> Result<IssuedToken, IssuerError> {
+    /// `proven` tells whether the application has proven who it is.
+    async fn try_issue(&self, request: &IssueRequest, proven: &mut bool) -> Result<IssuedToken, IssuerError> {
         let mut application = client::authenticate(self, request.client.as_ref()).await?;
+        *proven = true;
         let grant = request.grant.grant_type();
         check_grant(&application, grant)?;
         let authorization = request.grant.authorize(self, &application).await?;

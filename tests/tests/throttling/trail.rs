@@ -47,11 +47,14 @@ async fn a_revocation_names_whose_tokens_it_was() {
         });
         stack.bindings().revoke_subject(request).await.unwrap();
     }
-    let token = stack.issue(&app, client_credentials()).await.unwrap().access_token;
-    stack.revoke(&app, &token).await.unwrap();
-    let revoked = lines(&stack, "revoked", 3).await;
+    let jwt = stack.shop("jwt", TokenFormat::Jwt).await;
+    for app in [&app, &jwt] {
+        let token = stack.issue(app, client_credentials()).await.unwrap().access_token;
+        stack.revoke(app, &token).await.unwrap();
+    }
+    let revoked = lines(&stack, "revoked", 4).await;
     let named: Vec<_> = revoked.iter().map(|line| line["subject"].as_str()).collect();
-    assert_eq!(named, [Some("user:ada"), None, Some("shop")]);
+    assert_eq!(named, [Some("user:ada"), None, Some("shop"), Some("jwt")]);
     assert!(!stack.processes[0].log().contains("canary"));
 }
 
