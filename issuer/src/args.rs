@@ -126,9 +126,10 @@ impl IssuerArgs {
             None if issuing.generate_keys => Some(OpaqueKeys::generate(entropy)),
             None => missing_key("--opaque-key", &mut violations),
         };
-        let peers = match issuing.ignore_peer_addresses {
-            true => PeerAddresses::Ignore,
-            false => PeerAddresses::Tell,
+        let peers = if issuing.ignore_peer_addresses {
+            PeerAddresses::Ignore
+        } else {
+            PeerAddresses::Tell
         };
         let directory = self.directory.check(&mut violations);
         let server = self.server.check(DEFAULT_LISTEN, &mut violations);

@@ -152,8 +152,8 @@ impl DirectoryArgs {
             .and_then(|uri| Some((uri.scheme_str()?, uri.authority()?.as_str())))
         {
             Some((scheme @ ("grpc" | "grpcs"), authority)) => {
-                let tls = self.tls(scheme == "grpcs", violations)?;
-                let http = if tls.is_some() { "https" } else { "http" };
+                let tls = self.tls(scheme == "grpcs", violations);
+                let http = if scheme == "grpcs" { "https" } else { "http" };
                 let endpoint = violations.record(URL, Endpoint::from_shared(format!("{http}://{authority}")))?;
                 let endpoint = Box::new(endpoint);
                 Some(Kind::Grpc { endpoint, tls })
@@ -173,11 +173,10 @@ impl DirectoryArgs {
         }
     }
 
-    /// `None` where something is wrong; `Some(None)` where there is no TLS.
-    #[expect(clippy::option_option, reason = "wrong, none and one are three answers")]
-    fn tls(&self, wanted: bool, violations: &mut Violations) -> Option<Option<DirectoryTls>> {
+    /// What is wrong is recorded, and then nothing is started.
+    fn tls(&self, wanted: bool, violations: &mut Violations) -> Option<DirectoryTls> {
         if !wanted {
-            return Some(None);
+            return None;
         }
         let Some(ca) = &self.user_directory_ca else {
             violations.push(tls::CA, "is required for TLS to the directory");
@@ -185,15 +184,10 @@ impl DirectoryArgs {
         };
         let (cert, key) = (self.user_directory_cert.as_ref(), self.user_directory_key.as_ref());
         let identity = tls::identity(cert, key, violations);
-        DirectoryTls::load(ca, identity, violations).map(Some)
+        DirectoryTls::load(ca, identity, violations)
     }
 
-    fn ldap(
-        self,
-        url: String,
-        #[expect(clippy::option_option, reason = "as it comes")] tls: Option<Option<DirectoryTls>>,
-        violations: &mut Violations,
-    ) -> Option<LdapSettings> {
+    fn ldap(self, url: String, tls: Option<DirectoryTls>, violations: &mut Violations) -> Option<LdapSettings> {
         if self.ldap_base_dn.is_none() {
             violations.push("--ldap-base-dn", "is required for LDAP");
         }
@@ -214,7 +208,7 @@ impl DirectoryArgs {
         };
         Some(LdapSettings {
             url,
-            tls: tls?,
+            tls,
             start_tls: self.ldap_starttls,
             bind,
             base_dn: self.ldap_base_dn?,

@@ -167,7 +167,7 @@ impl Throttle {
     fn check(&self, waits_ms: &[u64], pair: u64) -> Result<(), IssuerError> {
         let binding = if self.is_known(pair) { &waits_ms[..1] } else { waits_ms };
         match binding.iter().max() {
-            Some(&wait_ms) if wait_ms > 0 => Err(too_many(wait_ms)),
+            Some(&longest) if longest > 0 => Err(too_many(longest)),
             _ => Ok(()),
         }
     }

@@ -1,6 +1,11 @@
 //! Users who live elsewhere: behind `UserDirectoryService`, and in LDAP.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops where it fails"
+)]
 
 mod grpc;
 mod ldap;

@@ -1,4 +1,4 @@
-//! A real LDAP server: OpenLDAP's slapd.
+//! A real LDAP server: slapd of `OpenLDAP`.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
