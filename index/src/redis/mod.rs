@@ -5,8 +5,8 @@
 //! [`IndexError::Unavailable`] within the time-out; none is tried again here, because the caller alone knows whether a
 //! second write is right.
 
-mod barrier;
 mod attempts;
+mod barrier;
 mod connect;
 mod documents;
 mod keys;
