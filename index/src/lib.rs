@@ -4,8 +4,8 @@
 //! is one atomic write, superseding needs no further one, and validating is one read and a comparison of digests. What is
 //! missing is not live: whatever the store loses fails closed.
 //!
-//! [`BindingIndex`] holds the tokens and [`DocumentStore`] what is declared (applications, users, resources, public keys).
-//! [`AttemptCounters`] counts failed guesses. Two stores implement all of them: [`memory`] for development and as the model that tests compare with, and [`redis`].
+//! [`BindingIndex`] holds the tokens, [`DocumentStore`] what is declared (applications, users, resources, public keys),
+//! [`AttemptCounters`] failed guesses, and [`SingleUse`] what was used up. Two stores implement all of them: [`memory`] for development and as the model that tests compare with, and [`redis`].
 
 mod attempts;
 mod binding;
@@ -20,6 +20,7 @@ pub mod memory;
 mod namespace;
 pub mod redis;
 mod secret;
+mod single_use;
 mod slot;
 mod store;
 mod subject;
@@ -35,6 +36,7 @@ pub use error::IndexError;
 pub use locator::{Home, Locator, Nonce, Slot};
 pub use namespace::{Namespace, NamespaceError};
 pub use secret::{GeneratedSecret, SecretHash};
+pub use single_use::{SingleUse, UseDigest};
 pub use slot::SlotDefinition;
 pub use store::{
     BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page,
@@ -48,6 +50,6 @@ pub use tracking::{Confirmed, Stamp, Stamped, TrackedIndex};
 pub const MAX_TOKEN_BYTES: usize = 8_192;
 
 /// A whole store.
-pub trait Store: BindingIndex + DocumentStore {}
+pub trait Store: BindingIndex + DocumentStore + SingleUse {}
 
-impl<T: BindingIndex + DocumentStore> Store for T {}
+impl<T: BindingIndex + DocumentStore + SingleUse> Store for T {}

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod documents;
+mod single_use;
 mod tokens;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,7 @@ struct State {
     tokens: tokens::Tokens,
     documents: documents::Documents,
     attempts: attempts::Attempts,
+    used: single_use::Used,
 }
 
 impl MemoryIndex {
@@ -47,6 +49,7 @@ impl MemoryIndex {
             tokens: tokens::Tokens::new(Arc::clone(&changes)),
             documents: documents::Documents::new(Arc::clone(&changes)),
             attempts: attempts::Attempts::default(),
+            used: single_use::Used::default(),
         };
         Self {
             clock,

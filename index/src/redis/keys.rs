@@ -7,6 +7,7 @@
 //! | `<namespace>:{<kind>}<digest>` | hash | a document: `d` body, `v` version, `g` generation |
 //! | `<namespace>:{<kind>}` | sorted set | the ids of the documents of a kind |
 //! | `<namespace>:{attempts}<counter>` | hash, expires | failed guesses: `f` when they are forgiven, `u` until when they hold up |
+//! | `<namespace>:u<digest>` | string, expires | that something was used up |
 //!
 //! What stands in braces is the hash tag of Redis Cluster: all keys of a subject, all documents of a kind, and all counters
 //! live on one node, so every script is atomic there too. Homes, slots, digests and counters are raw bytes (the smallest
@@ -20,6 +21,7 @@ use crate::digest::FieldDigest;
 use crate::document::DocumentKind;
 use crate::locator::{Home, Slot};
 use crate::namespace::Namespace;
+use crate::single_use::UseDigest;
 
 /// Builds the keys of one namespace.
 #[derive(Clone, Debug)]
@@ -70,6 +72,14 @@ impl Keys {
     pub(super) fn attempts(&self, counter: AttemptKey) -> Vec<u8> {
         let mut key = self.tagged(b":{", b"attempts", 4);
         key.extend_from_slice(&counter.to_bytes());
+        key
+    }
+
+    /// A key by itself: wherever it lives, one command reads and writes it.
+    pub(super) fn used(&self, what: UseDigest) -> Vec<u8> {
+        let mut key = self.namespace.as_str().as_bytes().to_vec();
+        key.extend_from_slice(b":u");
+        key.extend_from_slice(&what.0);
         key
     }
 

@@ -12,6 +12,7 @@ mod documents;
 mod keys;
 mod lanes;
 mod scripts;
+mod single_use;
 mod tokens;
 mod tracking;
 

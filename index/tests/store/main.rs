@@ -11,4 +11,5 @@ mod harness;
 mod lanes;
 mod model;
 mod samples;
+mod single_use;
 mod tracking;

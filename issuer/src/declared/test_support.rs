@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingIndex, BindingTag, Clock, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home,
-    IndexError, Issue, IssuePolicy, Issued, Locator, Nonce, Page, Put, Revision, Revoked, Selection, Slot, Subject,
+    BindingIndex, BindingTag, Clock, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home, IndexError, Issue, IssuePolicy, Issued, Locator, Nonce, Page, Put, Revision, Revoked, Selection, SingleUse, Slot, Subject, UseDigest,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 
@@ -148,5 +148,12 @@ impl DocumentStore for FaultyStore {
         id: &str,
     ) -> Result<Option<(Generation, Revision)>, IndexError> {
         self.inner.raise_generation(kind, id).await
+    }
+}
+
+#[async_trait]
+impl SingleUse for FaultyStore {
+    async fn consume(&self, what: UseDigest, remember: Duration) -> Result<bool, IndexError> {
+        self.inner.consume(what, remember).await
     }
 }

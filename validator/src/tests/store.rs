@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
     BindingIndex, Clock, Confirmed, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home,
-    IndexError, Issue, Issued, Locator, Page, Put, Revision, Revoked, Selection, Slot, Stamp, Stamped, TrackedIndex,
+    IndexError, Issue, Issued, Locator, Page, Put, Revision, Revoked, Selection, SingleUse, Slot, Stamp, Stamped,
+    TrackedIndex, UseDigest,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 use tokio::sync::Notify;
@@ -214,5 +216,12 @@ impl TrackedIndex for SwitchedStore {
                 () = silenced => {}
             }
         }
+    }
+}
+
+#[async_trait]
+impl SingleUse for SwitchedStore {
+    async fn consume(&self, what: UseDigest, remember: Duration) -> Result<bool, IndexError> {
+        self.inner()?.consume(what, remember).await
     }
 }

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
     BindingIndex, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home, IndexError, Issue,
-    Issued, Locator, Page, Put, Revision, Revoked, Selection, Slot,
+    Issued, Locator, Page, Put, Revision, Revoked, Selection, SingleUse, Slot, UseDigest,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::TokenFormat;
@@ -114,6 +115,13 @@ impl DocumentStore for Faulty {
         id: &str,
     ) -> Result<Option<(Generation, Revision)>, IndexError> {
         self.inner.raise_generation(kind, id).await
+    }
+}
+
+#[async_trait]
+impl SingleUse for Faulty {
+    async fn consume(&self, what: UseDigest, remember: Duration) -> Result<bool, IndexError> {
+        self.inner.consume(what, remember).await
     }
 }
 
