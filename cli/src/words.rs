@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tokenbind_proto::v1::{
-    BindingLimitPolicy, BindingType, Decision, FreshnessSource, GrantType, Reason, Source, TokenFormat,
+    BindingLimitPolicy, BindingType, ClientAuthenticationMethod, Decision, FreshnessSource, GrantType, Reason, Source,
+    TokenFormat,
 };
 
 /// Shown for a value of a later version.
@@ -74,6 +75,14 @@ pub(crate) fn grant(value: i32) -> String {
     )
 }
 
+/// `secret`, `private_key_jwt`, `workload_token`, `none`.
+pub(crate) fn authentication_method(value: i32) -> String {
+    ClientAuthenticationMethod::try_from(value).map_or_else(
+        |_| UNKNOWN.to_owned(),
+        |value| word(value.as_str_name(), "CLIENT_AUTHENTICATION_METHOD_").to_lowercase(),
+    )
+}
+
 /// Reads a token format.
 pub(crate) fn token_formats() -> impl TypedValueParser<Value = TokenFormat> {
     PossibleValuesParser::new(["jwt", "opaque"]).map(|word| match word.as_str() {
@@ -94,9 +103,23 @@ pub(crate) fn binding_types() -> impl TypedValueParser<Value = BindingType> {
 
 /// Reads a grant.
 pub(crate) fn grants() -> impl TypedValueParser<Value = GrantType> {
-    PossibleValuesParser::new(["password", "client_credentials"]).map(|word| match word.as_str() {
+    let words = ["password", "client_credentials", "token_exchange", "jwt_bearer"];
+    PossibleValuesParser::new(words).map(|word| match word.as_str() {
         "password" => GrantType::Password,
+        "token_exchange" => GrantType::TokenExchange,
+        "jwt_bearer" => GrantType::JwtBearer,
         _ => GrantType::ClientCredentials,
+    })
+}
+
+/// Reads how an application proves who it is.
+pub(crate) fn authentication_methods() -> impl TypedValueParser<Value = ClientAuthenticationMethod> {
+    let words = ["secret", "private_key_jwt", "workload_token", "none"];
+    PossibleValuesParser::new(words).map(|word| match word.as_str() {
+        "private_key_jwt" => ClientAuthenticationMethod::PrivateKeyJwt,
+        "workload_token" => ClientAuthenticationMethod::WorkloadToken,
+        "none" => ClientAuthenticationMethod::None,
+        _ => ClientAuthenticationMethod::Secret,
     })
 }
 

@@ -42,7 +42,7 @@ pub use store::{
     BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page,
     Revision, Revoked, Selection,
 };
-pub use subject::{Subject, USER_PREFIX};
+pub use subject::{EXTERNAL_PREFIX, Subject, USER_PREFIX};
 pub use token::{OpaqueToken, TokenDigest, TokenReference};
 pub use tracking::{Confirmed, Stamp, Stamped, TrackedIndex};
 

@@ -34,6 +34,7 @@ impl SlotDefinition<'_> {
         let subject_kind = match self.subject {
             Subject::User(_) => "user",
             Subject::Application(_) => "application",
+            Subject::External(_) => "external",
         };
         let binding = self.binding.map(|reference| reference.0);
         let digest = FieldDigest::new("tokenbind slot 1")

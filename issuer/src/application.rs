@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use prost::Message as _;
 use tokenbind_index::{BindingLimit, Document, DocumentKind, DocumentStore, Generation, OverLimit};
 use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest};
-use tokenbind_proto::v1::{BindingLimitPolicy, BindingType, ClaimMapping, GrantType, TokenFormat};
+use tokenbind_proto::v1::{
+    BindingLimitPolicy, BindingType, ClaimMapping, ClientAuthentication, ClientAuthenticationMethod, GrantType,
+    TokenFormat, client_authentication,
+};
 
 use crate::error::IssuerError;
 
@@ -48,7 +51,59 @@ pub struct Application {
     pub claims: Vec<ClaimMapping>,
     /// Nothing is issued to it, and what was is refused.
     pub disabled: bool,
+    /// How it proves who it is.
+    pub authentication: Authentication,
     pub(crate) secrets: Vec<SecretDigest>,
+}
+
+/// How an application proves who it is.
+#[derive(Clone, Debug, Default)]
+pub struct Authentication {
+    /// By a secret.
+    pub secret: bool,
+    /// By what it signs with one of these.
+    pub keys: Option<ClientKeys>,
+    /// By the token of this workload: the name of a trusted issuer, and what that calls it.
+    pub workload: Option<(String, String)>,
+    /// Not at all.
+    pub public: bool,
+}
+
+/// The public keys of an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientKeys {
+    /// A JWK Set, as JSON.
+    Set(String),
+    /// Where one is.
+    Uri(String),
+}
+
+impl Authentication {
+    fn of(declared: Option<ClientAuthentication>) -> Self {
+        let Some(declared) = declared else {
+            return Self {
+                secret: true,
+                ..Self::default()
+            };
+        };
+        let has = |method: ClientAuthenticationMethod| declared.methods().any(|stated| stated == method);
+        let (signs, is_workload) = (
+            has(ClientAuthenticationMethod::PrivateKeyJwt),
+            has(ClientAuthenticationMethod::WorkloadToken),
+        );
+        Self {
+            secret: has(ClientAuthenticationMethod::Secret),
+            public: declared.methods == [ClientAuthenticationMethod::None as i32],
+            workload: declared
+                .workload
+                .filter(|_| is_workload)
+                .map(|workload| (workload.trusted_issuer, workload.subject)),
+            keys: declared.keys.filter(|_| signs).map(|keys| match keys {
+                client_authentication::Keys::JwksJson(json) => ClientKeys::Set(json),
+                client_authentication::Keys::JwksUri(uri) => ClientKeys::Uri(uri),
+            }),
+        }
+    }
 }
 
 impl Application {
@@ -91,6 +146,7 @@ impl Application {
             limit,
             claims: declared.claims,
             disabled: declared.disabled,
+            authentication: Authentication::of(declared.client_authentication),
             client_id: declared.client_id,
             secrets: record.secrets,
         })

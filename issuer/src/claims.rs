@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokenbind_index::{BindingRef, BindingValue};
+use tokenbind_jose::Act;
 use tokenbind_proto::v1::{BindingType, ClaimMapping, claim_mapping};
 
 /// The claims that the issuer sets itself, or that a reader takes for the issuer's. No application may map them.
@@ -62,6 +63,8 @@ pub(crate) struct Claims<'a> {
     pub(crate) binding_ref: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cnf: Option<Confirmation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) act: Option<Act>,
     #[serde(flatten)]
     pub(crate) mapped: &'a Map<String, Value>,
 }

@@ -10,6 +10,7 @@ use crate::opaque::OpaqueKeys;
 use crate::password::PasswordPool;
 use crate::signing::KeyRing;
 use crate::throttle::Throttle;
+use crate::trust::Trust;
 
 /// What the use cases share. Cheap to clone: every part is shared.
 #[derive(Clone)]
@@ -36,4 +37,6 @@ pub struct Issuer {
     pub directory: Directory,
     /// Holds up who guesses.
     pub throttle: Arc<Throttle>,
+    /// Whose tokens are accepted, and what may be exchanged.
+    pub trust: Arc<Trust>,
 }

@@ -21,6 +21,7 @@ pub mod grant;
 pub mod issue;
 mod key_files;
 pub mod keys;
+mod live_token;
 pub mod opaque;
 pub mod password;
 pub mod revoke;
@@ -33,6 +34,7 @@ pub mod telemetry;
 mod test_support;
 pub mod throttle;
 pub mod transport;
+pub mod trust;
 
 pub use context::Issuer;
 pub use error::IssuerError;

@@ -12,6 +12,7 @@ use tokenbind_issuer::args::{IssuerArgs, IssuerConfig};
 use tokenbind_issuer::password::PasswordPool;
 use tokenbind_issuer::run::{self, IssuerSetup};
 use tokenbind_issuer::throttle::Throttle;
+use tokenbind_issuer::trust::Trust;
 use tokenbind_runtime::admin::AdminServer;
 use tokenbind_runtime::config::ServerArgs;
 use tokenbind_runtime::shutdown::Shutdown;
@@ -75,6 +76,8 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let counters = Arc::new(store.clone());
     let throttle = Throttle::new(counters, &config.opaque_keys, Arc::clone(&clock), config.peers);
+    let declared = config.catalog.as_ref().map(|catalog| catalog.trust().clone());
+    let trust = Trust::new(declared.unwrap_or_default(), Arc::clone(&clock))?;
     let store: Arc<dyn Store> = Arc::new(store);
     let tracking = RedisTracking::start(&options, Arc::clone(&clock), LEASE)?;
     let issuer = Issuer {
@@ -82,6 +85,7 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
         store,
         directory: config.directory.open(Arc::clone(&clock))?,
         throttle: Arc::new(throttle),
+        trust: Arc::new(trust),
         clock,
         passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref())?),
         entropy,

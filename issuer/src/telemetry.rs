@@ -129,6 +129,7 @@ fn subject_kind(subject: &Subject) -> &'static str {
     match subject {
         Subject::User(_) => "user",
         Subject::Application(_) => "application",
+        Subject::External(_) => "external",
     }
 }
 

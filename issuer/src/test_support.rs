@@ -14,7 +14,7 @@ use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest, TokenRecord, U
 use tokenbind_proto::v1::{Application, BindingType, GrantType, TokenFormat, User};
 
 use crate::applications::Applications;
-use crate::client::PresentedClient;
+use crate::client::{PresentedClient, Proof};
 use crate::context::Issuer;
 use crate::directory::Directory;
 use crate::error::IssuerError;
@@ -24,6 +24,7 @@ use crate::opaque::OpaqueKeys;
 use crate::password::{PasswordPool, hash_password};
 use crate::signing::KeyRing;
 use crate::throttle::{Peer, PeerAddresses, Throttle};
+use crate::trust::Trust;
 
 /// A whole second, so that lifetimes end on one.
 pub(crate) const START_US: u64 = 1_700_000_000_000_000;
@@ -73,6 +74,7 @@ impl Harness {
             passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref()).unwrap()),
             directory: Directory::default(),
             throttle: Arc::new(throttle),
+            trust: Arc::new(Trust::nobody(Arc::clone(&clock) as Arc<dyn Clock>)),
             entropy,
         };
         Self { issuer, clock, memory }
@@ -198,7 +200,7 @@ fn request_with(client_id: &str, binding_id: &str, grant: Box<dyn Grant>) -> Iss
 pub(crate) fn client(client_id: &str) -> PresentedClient {
     PresentedClient {
         client_id: client_id.to_owned(),
-        secret: SecretString::from(SECRET),
+        proof: Proof::Secret(SecretString::from(SECRET)),
         peer: Peer::default(),
     }
 }

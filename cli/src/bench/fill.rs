@@ -12,14 +12,15 @@ use tokenbind_index::redis::{RedisIndex, RedisOptions, RedisTracking};
 use tokenbind_index::{BindingId, Clock, Namespace, Store, Subject, SystemClock, SystemEntropy};
 use tokenbind_issuer::application::Application;
 use tokenbind_issuer::applications::{Applications, LEASE};
-use tokenbind_issuer::client::PresentedClient;
 use tokenbind_issuer::directory::Directory;
+use tokenbind_issuer::client::{PresentedClient, Proof};
 use tokenbind_issuer::grant::{Authorization, Grant};
 use tokenbind_issuer::issue::IssueRequest;
 use tokenbind_issuer::opaque::OpaqueKeys;
 use tokenbind_issuer::password::PasswordPool;
 use tokenbind_issuer::signing::KeyRing;
 use tokenbind_issuer::throttle::{self, PeerAddresses, Throttle};
+use tokenbind_issuer::trust::Trust;
 use tokenbind_issuer::{Issuer, IssuerError};
 use tokenbind_proto::v1::{GrantType, IssueTokenResponse};
 
@@ -61,6 +62,7 @@ pub(super) async fn issuer(redis_url: &SecretString, namespace: &Namespace) -> R
         store,
         directory: Directory::default(),
         throttle: Arc::new(throttle),
+        trust: Arc::new(Trust::nobody(Arc::clone(&clock))),
         clock,
         namespace: namespace.clone(),
         issuer_url: ISSUER_URL.into(),
@@ -94,7 +96,7 @@ async fn one(issuer: &Issuer, format: Format, number: u64, credentials: &Credent
         let request = IssueRequest {
             client: Some(PresentedClient {
                 client_id: client_id.clone(),
-                secret: credentials.client_secret().clone(),
+                proof: Proof::Secret(credentials.client_secret().clone()),
                 peer: throttle::Peer::default(),
             }),
             grant: Box::new(Loaded(Subject::User(format!("bench-{number:08}")))),

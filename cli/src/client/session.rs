@@ -45,6 +45,11 @@ impl Session {
         }
     }
 
+    /// The application's name, where it was given.
+    pub(crate) fn client_id(&self) -> Option<String> {
+        self.client.client_id.clone()
+    }
+
     /// The application's credentials.
     pub(crate) fn credentials(&mut self) -> Result<ClientCredentials, CliError> {
         let missing = |what: &str, variable: &str| {

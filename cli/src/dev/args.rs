@@ -1,10 +1,12 @@
 //! The arguments of the development stack.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 use secrecy::SecretString;
 use tokenbind_index::Namespace;
+use tokenbind_issuer::catalog::Catalog;
 use tokenbind_runtime::config::{TelemetryArgs, Violations};
 
 use crate::error::CliError;
@@ -39,6 +41,10 @@ pub(crate) struct DevArgs {
     #[arg(long, env = "TOKENBIND_NAMESPACE", value_name = "NAME", default_value = "tokenbind")]
     namespace: String,
 
+    /// YAML file that declares more: applications, users, resources, trusted issuers, exchange policies
+    #[arg(long, env = "TOKENBIND_CATALOG", value_name = "FILE")]
+    catalog: Option<PathBuf>,
+
     /// Callers of the validator must have credentials; otherwise those without count as the sample resource
     #[arg(long, env = "TOKENBIND_CALLER_AUTH")]
     caller_auth: bool,
@@ -62,6 +68,8 @@ pub(crate) struct DevConfig {
     pub(super) redis_url: Option<SecretString>,
     /// Prefixes every key.
     pub(super) namespace: Namespace,
+    /// What is declared beside the samples.
+    pub(super) catalog: Option<Catalog>,
     /// Whether callers of the validator must have credentials.
     pub(super) caller_auth: bool,
 }
@@ -74,16 +82,20 @@ impl DevArgs {
         let issuer = address("--issuer-listen", &self.issuer_listen, expose, &mut violations);
         let validator = address("--validator-listen", &self.validator_listen, expose, &mut violations);
         let namespace = violations.record("--namespace", Namespace::parse(&self.namespace));
-        let config = issuer
-            .zip(validator)
-            .zip(namespace)
-            .map(|((issuer_listen, validator_listen), namespace)| DevConfig {
+        let catalog = match self.catalog {
+            Some(path) => violations.record("--catalog", Catalog::load(&path)).map(Some),
+            None => Some(None),
+        };
+        let config = issuer.zip(validator).zip(namespace.zip(catalog)).map(
+            |((issuer_listen, validator_listen), (namespace, catalog))| DevConfig {
+                catalog,
                 issuer_listen,
                 validator_listen,
                 redis_url: self.redis_url,
                 namespace,
                 caller_auth: self.caller_auth,
-            });
+            },
+        );
         violations
             .finish(config)
             .map_err(|violations| CliError::usage(violations.to_string()))

@@ -7,6 +7,7 @@ use tokenbind_index::{Entropy, GeneratedSecret, SecretHash};
 use tokenbind_issuer::admin_access::{ADMIN_AUDIENCE, ADMIN_SCOPE};
 use tokenbind_issuer::catalog::Catalog;
 use tokenbind_issuer::password::hash_password;
+use tokenbind_issuer::trust::{ExchangePolicy, Party};
 use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, SecretDigest, UserRecord};
 use tokenbind_proto::v1::claim_mapping::Value;
 use tokenbind_proto::v1::{Application, BindingType, ClaimMapping, GrantType, Resource, TokenFormat, User};
@@ -72,13 +73,36 @@ pub(super) fn catalog(entropy: &dyn Entropy) -> Result<Catalog, CliError> {
     Catalog::from_records(applications, vec![user], vec![resource()]).map_err(|error| internal(error.to_string()))
 }
 
+/// The samples may exchange each other's tokens: in the name of their subject, or of who acts for it.
+pub(super) fn policies() -> Vec<ExchangePolicy> {
+    let ids: Vec<_> = APPLICATIONS.iter().map(|sample| sample.client_id.to_owned()).collect();
+    let issued = || Party::Issued {
+        client_ids: ids.clone(),
+    };
+    let policy = |name: &str, actor| ExchangePolicy {
+        name: name.to_owned(),
+        grants: vec![GrantType::TokenExchange],
+        client_ids: ids.clone(),
+        subject: issued(),
+        actor,
+        scopes: vec![READ.to_owned(), WRITE.to_owned()],
+        audiences: vec![RESOURCE.to_owned()],
+    };
+    vec![policy("samples", None), policy("samples for samples", Some(issued()))]
+}
+
 fn application(sample: &Sample) -> ApplicationRecord {
     let application = Application {
         client_id: sample.client_id.to_owned(),
         display_name: format!("Sample: {}", sample.what),
         token_format: sample.token_format as i32,
         binding_type: sample.binding_type as i32,
-        grants: vec![GrantType::Password as i32, GrantType::ClientCredentials as i32],
+        grants: vec![
+            GrantType::Password as i32,
+            GrantType::ClientCredentials as i32,
+            GrantType::TokenExchange as i32,
+            GrantType::JwtBearer as i32,
+        ],
         scopes: vec![READ.to_owned(), WRITE.to_owned()],
         default_scopes: vec![READ.to_owned()],
         audiences: vec![RESOURCE.to_owned()],

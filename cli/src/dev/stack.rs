@@ -13,6 +13,7 @@ use tokenbind_issuer::password::PasswordPool;
 use tokenbind_issuer::run::{self as issuer_run, IssuerSetup, PreparedIssuer};
 use tokenbind_issuer::signing::KeyRing;
 use tokenbind_issuer::throttle::{PeerAddresses, Throttle};
+use tokenbind_issuer::trust::Trust;
 use tokenbind_runtime::admin::AdminServer;
 use tokenbind_runtime::config::{ServerConfig, TelemetryConfig};
 use tokenbind_runtime::health::Readiness;
@@ -124,12 +125,19 @@ async fn prepare_issuer(config: &DevConfig, shared: &Shared, shutdown: &Shutdown
     let signing = Seeded::new("tokenbind development signing key");
     let opaque = Seeded::new("tokenbind development opaque key");
     let passwords = PasswordPool::for_this_machine(shared.entropy.as_ref()).map_err(|error| internal(&error))?;
+    let declared = config
+        .catalog
+        .clone()
+        .unwrap_or_default()
+        .with_policies(samples::policies());
+    let trust = Trust::new(declared.trust().clone(), Arc::clone(&shared.clock)).map_err(|error| internal(&error))?;
     let applications = Applications::new(Arc::clone(&shared.store), Some(Arc::clone(&shared.tracking)));
     let opaque_keys = OpaqueKeys::generate(&opaque);
     let (counters, clock) = (Arc::clone(&shared.attempts), Arc::clone(&shared.clock));
     let throttle = Throttle::new(counters, &opaque_keys, clock, PeerAddresses::Tell);
     let issuer = Issuer {
         applications: Arc::new(applications),
+        trust: Arc::new(trust),
         store: Arc::clone(&shared.store),
         clock: Arc::clone(&shared.clock),
         entropy: Arc::clone(&shared.entropy),
@@ -141,7 +149,11 @@ async fn prepare_issuer(config: &DevConfig, shared: &Shared, shutdown: &Shutdown
         directory: Directory::default(),
         throttle: Arc::new(throttle),
     };
-    let setup = IssuerSetup { issuer, catalog: None };
+    let setup = IssuerSetup {
+        issuer,
+        // Nothing is published without a file: another one's entries on the same Redis would go.
+        catalog: config.catalog.clone(),
+    };
     let prepared = issuer_run::prepare(setup, server(config.issuer_listen), shutdown).await;
     prepared.map_err(|error| internal(&error))
 }

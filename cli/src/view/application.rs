@@ -29,6 +29,7 @@ pub(crate) struct ApplicationView {
     claims: Vec<ClaimView>,
     disabled: bool,
     source: String,
+    authentication: Vec<String>,
     /// Only where it was just generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
@@ -65,6 +66,10 @@ impl From<Application> for ApplicationView {
             claims: application.claims.into_iter().map(ClaimView::from).collect(),
             disabled: application.disabled,
             source: words::source(application.source),
+            authentication: match application.client_authentication {
+                Some(stated) => stated.methods.into_iter().map(words::authentication_method).collect(),
+                None => vec!["secret".to_owned()],
+            },
             client_secret: None,
         }
     }
@@ -98,7 +103,7 @@ impl ClaimView {
 impl ApplicationView {
     /// Shows the secret too, which cannot be asked for again.
     pub(crate) fn with_secret(mut self, secret: String) -> Self {
-        self.client_secret = Some(secret);
+        self.client_secret = Some(secret).filter(|secret| !secret.is_empty());
         self
     }
 
@@ -128,6 +133,7 @@ impl ApplicationView {
             ("token lifetime", lifetime),
             ("bindings", limit),
             ("claims", joined(&claims)),
+            ("authentication", joined(&self.authentication)),
             ("disabled", yes(self.disabled)),
             ("source", self.source.clone()),
             (

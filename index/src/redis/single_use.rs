@@ -17,7 +17,7 @@ impl SingleUse for RedisIndex {
             .arg("NX")
             .arg("PX")
             .arg(remember_ms(remember))
-            .query_async(&mut self.connection()?)
+            .query_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
         Ok(stored.is_some())

@@ -7,13 +7,13 @@ use tokenbind_proto::v1::{Application, Source};
 use super::mask::{self, Field};
 use super::{Administration, Page, PageRequest, check_id, present};
 use crate::application::OUTLIVES_TOKENS_SECONDS;
-use crate::declared::{check_application, client_id_problem, documents, normalize_application};
+use crate::declared::{check_application, client_id_problem, documents, normalize_application, uses_secret};
 use crate::error::IssuerError;
 
 const NAME: &str = "application";
 
 /// What an update may change.
-pub(super) const FIELDS: [Field<Application>; 15] = mask::fields![
+pub(super) const FIELDS: [Field<Application>; 16] = mask::fields![
     display_name,
     token_format,
     binding_type,
@@ -29,25 +29,31 @@ pub(super) const FIELDS: [Field<Application>; 15] = mask::fields![
     binding_limit_policy,
     claims,
     disabled,
+    client_authentication,
 ];
 
 impl Administration {
-    /// Makes an application and its secret, which is shown this once.
+    /// Makes an application and its secret, which is shown this once; one that has no use for a secret gets none.
     ///
     /// # Errors
     /// [`IssuerError::Invalid`], [`IssuerError::AlreadyExists`], or that of the store.
     pub async fn create_application(
         &self,
         application: Option<Application>,
-    ) -> Result<(Application, GeneratedSecret), IssuerError> {
+    ) -> Result<(Application, Option<GeneratedSecret>), IssuerError> {
         let mut application = present(application, NAME)?;
         check_application(&application).under(NAME).finish()?;
         normalize_application(&mut application);
         application.set_source(Source::Api);
-        let (secret, digest) = self.new_secret();
+        let (secret, secrets) = if uses_secret(&application) {
+            let (secret, digest) = self.new_secret();
+            (Some(secret), vec![digest])
+        } else {
+            (None, Vec::new())
+        };
         let record = ApplicationRecord {
             application: Some(application.clone()),
-            secrets: vec![digest],
+            secrets,
         };
         let stored = documents::put(self.store.as_ref(), &application.client_id, &record, Expect::Absent).await?;
         stored.ok_or(IssuerError::AlreadyExists(NAME))?;

@@ -4,7 +4,7 @@ use tokenbind_index::{Expect, GeneratedSecret};
 use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest};
 
 use super::Administration;
-use crate::declared::{MAX_SECRETS, client_id_problem, documents};
+use crate::declared::{MAX_SECRETS, client_id_problem, documents, uses_secret};
 use crate::error::{FieldViolations, IssuerError};
 
 /// The longest overlap: 30 days.
@@ -42,6 +42,10 @@ impl Administration {
         for _ in 0..ATTEMPTS {
             let stored = documents::get_own::<ApplicationRecord>(self.store.as_ref(), client_id).await?;
             let mut record = stored.record;
+            if !record.application.as_ref().is_some_and(uses_secret) {
+                let useless = "does not authenticate by a secret: change its `client_authentication` first";
+                return Err(IssuerError::invalid_field("client_id", useless));
+            }
             let now = i64::try_from(self.clock.now_seconds()).unwrap_or(i64::MAX);
             let previous_expire_at = rotate(&mut record.secrets, digest.clone(), now, overlap_seconds);
             let expect = Expect::Version(stored.version);

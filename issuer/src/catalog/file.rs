@@ -1,4 +1,6 @@
-//! The file: `version`, `applications`, `users`, `resources`.
+//! The file: `version`, `applications`, `users`, `resources`, `trusted_issuers`, `exchange_policies`.
+
+use std::path::Path;
 
 use prost_types::Timestamp;
 use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, SecretDigest, UserRecord};
@@ -11,12 +13,13 @@ use super::fields::Fields;
 use super::parts::{Entry, Parts};
 use super::words::{BINDING_LIMIT_POLICIES, BINDING_TYPES, GRANTS, TOKEN_FORMATS};
 use super::yaml::{Node, Value, parse};
+use super::{authentication, trust};
 
 const VERSION: u64 = 1;
 const MAX_ENTRIES: usize = 10_000;
 
 /// Reads the file's text. What cannot be read is told in `errors` and left out.
-pub(super) fn read(text: &str, errors: &mut CatalogErrors) -> Parts {
+pub(super) fn read(text: &str, folder: &Path, errors: &mut CatalogErrors) -> Parts {
     let root = match parse(text) {
         Ok(root) => root,
         Err(unreadable) => {
@@ -28,8 +31,15 @@ pub(super) fn read(text: &str, errors: &mut CatalogErrors) -> Parts {
         return Parts::default();
     };
     check_version(&mut root);
-    let [applications, users, resources] = ["applications", "users", "resources"].map(|name| root.list(name));
-    let count = applications.len() + users.len() + resources.len();
+    let [applications, users, resources, issuers, policies] = [
+        "applications",
+        "users",
+        "resources",
+        "trusted_issuers",
+        "exchange_policies",
+    ]
+    .map(|name| root.list(name));
+    let count = applications.len() + users.len() + resources.len() + issuers.len() + policies.len();
     root.finish();
     if count > MAX_ENTRIES {
         errors.push(
@@ -40,6 +50,7 @@ pub(super) fn read(text: &str, errors: &mut CatalogErrors) -> Parts {
         return Parts::default();
     }
     Parts {
+        trust: trust::read(issuers, policies, folder, errors),
         applications: entries("applications", applications, errors, application),
         users: entries("users", users, errors, user),
         resources: entries("resources", resources, errors, resource),
@@ -60,11 +71,11 @@ fn check_version(root: &mut Fields<'_>) {
     }
 }
 
-fn entries<R>(
+pub(super) fn entries<R>(
     name: &str,
     nodes: Vec<Node>,
     errors: &mut CatalogErrors,
-    read: fn(&mut Fields<'_>) -> R,
+    mut read: impl FnMut(&mut Fields<'_>) -> R,
 ) -> Vec<Entry<R>> {
     let mut found = Vec::new();
     for (index, node) in nodes.into_iter().enumerate() {
@@ -97,6 +108,7 @@ fn application(fields: &mut Fields<'_>) -> ApplicationRecord {
         claims: claims(fields),
         disabled: fields.flag("disabled"),
         source: 0,
+        client_authentication: authentication::read(fields),
     };
     ApplicationRecord {
         application: Some(application),

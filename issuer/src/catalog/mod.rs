@@ -1,7 +1,8 @@
-//! What operators declare in a file: applications, users and resources, the same for every issuer.
+//! What operators declare in a file, the same for every issuer: applications, users, resources, and whom the issuer trusts.
 //!
 //! A file that has anything wrong is refused as a whole, and all that is wrong is told. Its format is in `docs/catalog.md`.
 
+mod authentication;
 mod digest;
 mod errors;
 mod fields;
@@ -11,6 +12,7 @@ mod publish;
 mod seed;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod words;
 mod yaml;
 
@@ -23,6 +25,7 @@ use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, UserRecord};
 
 pub use self::errors::{CatalogError, CatalogErrors};
 pub use self::publish::{PublishError, Published};
+use crate::trust::{ExchangePolicy, TrustDeclaration};
 
 /// The largest file, in bytes.
 pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -33,6 +36,7 @@ pub struct Catalog {
     applications: BTreeMap<String, ApplicationRecord>,
     users: BTreeMap<String, UserRecord>,
     resources: BTreeMap<String, ResourceRecord>,
+    trust: TrustDeclaration,
 }
 
 impl Catalog {
@@ -46,7 +50,7 @@ impl Catalog {
             errors.push("", None, format!("{} cannot be read: {error}", path.display()));
             errors
         })?;
-        Self::parse(&text)
+        Self::parse_in(&text, path.parent().unwrap_or(Path::new("")))
     }
 
     /// Reads the text of a file.
@@ -54,9 +58,26 @@ impl Catalog {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, CatalogErrors> {
+        Self::parse_in(text, Path::new(""))
+    }
+
+    /// The files that it names are in this folder.
+    fn parse_in(text: &str, folder: &Path) -> Result<Self, CatalogErrors> {
         let mut errors = CatalogErrors::default();
-        let parts = file::read(text, &mut errors);
+        let parts = file::read(text, folder, &mut errors);
         parts.check(errors)
+    }
+
+    /// Whom the issuer trusts, and what may be exchanged.
+    pub fn trust(&self) -> &TrustDeclaration {
+        &self.trust
+    }
+
+    /// The same with further policies, which were put together by a program.
+    #[must_use]
+    pub fn with_policies(mut self, policies: Vec<ExchangePolicy>) -> Self {
+        self.trust.policies.extend(policies);
+        self
     }
 
     /// A catalog that was put together by a program. The `source` in the records does not matter.
@@ -72,6 +93,7 @@ impl Catalog {
             applications: parts::entries("applications", applications),
             users: parts::entries("users", users),
             resources: parts::entries("resources", resources),
+            trust: TrustDeclaration::default(),
         };
         parts.check(CatalogErrors::default())
     }

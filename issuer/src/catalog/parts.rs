@@ -8,9 +8,10 @@ use super::Catalog;
 use super::errors::CatalogErrors;
 use super::fields::Places;
 use crate::declared::{
-    MAX_SECRETS, check_application, check_password_hash, check_resource, check_user, normalize_application,
+    MAX_SECRETS, check_application, check_password_hash, check_resource, check_user, normalize_application, uses_secret,
 };
 use crate::error::FieldViolations;
+use crate::trust::TrustDeclaration;
 
 /// An entry, where it stands, and which of its fields were told to be wrong already.
 #[derive(Debug)]
@@ -26,17 +27,33 @@ pub(super) struct Parts {
     pub(super) applications: Vec<Entry<ApplicationRecord>>,
     pub(super) users: Vec<Entry<UserRecord>>,
     pub(super) resources: Vec<Entry<ResourceRecord>>,
+    pub(super) trust: TrustDeclaration,
 }
 
 impl Parts {
     /// Checks everything and joins it by id.
     pub(super) fn check(self, mut errors: CatalogErrors) -> Result<Catalog, CatalogErrors> {
+        check_workloads(&self.applications, &self.trust, &mut errors);
         let catalog = Catalog {
+            trust: self.trust,
             applications: index(self.applications, "client_id", application, &mut errors),
             users: index(self.users, "username", user, &mut errors),
             resources: index(self.resources, "resource_id", resource, &mut errors),
         };
         errors.or(catalog)
+    }
+}
+
+/// An application whose workload nobody vouches for could never authenticate.
+fn check_workloads(applications: &[Entry<ApplicationRecord>], trust: &TrustDeclaration, errors: &mut CatalogErrors) {
+    for entry in applications {
+        let declared = entry.record.application.as_ref();
+        let workload = declared.and_then(|it| it.client_authentication.as_ref()?.workload.as_ref());
+        let known = |name: &str| trust.issuers.iter().any(|issuer| issuer.name == name);
+        if workload.is_some_and(|workload| !known(&workload.trusted_issuer)) {
+            let path = format!("{}.client_authentication.workload.trusted_issuer", entry.path);
+            errors.push(path, entry.places.line, "is not the name of a trusted issuer");
+        }
     }
 }
 
@@ -96,10 +113,16 @@ fn application(record: &mut ApplicationRecord) -> (String, FieldViolations) {
     let application = record.application.get_or_insert_default();
     let mut violations = check_application(application);
     normalize_application(application);
+    let (by_secret, has_secret) = (uses_secret(application), !record.secrets.is_empty());
     violations.require(
-        !record.secrets.is_empty(),
+        has_secret || !by_secret,
         "secret_sha256",
         "must have at least one digest: without a secret the application could not prove who it is",
+    );
+    violations.require(
+        by_secret || !has_secret,
+        "secret_sha256",
+        "would do nothing: `client_authentication` does not have the method secret",
     );
     check_secrets(&record.secrets, &mut violations);
     (application.client_id.clone(), violations)

@@ -3,12 +3,13 @@
 use tokenbind_proto::v1::{Application, BindingLimitPolicy, BindingType, GrantType, TokenFormat};
 
 use super::text::{audience_problem, client_id_problem, scope_problem};
-use super::{binding_type, claims};
+use super::{authentication, binding_type, claims};
 use crate::admin_access::{ADMIN_AUDIENCE, ADMIN_SCOPE};
 use crate::application::MAX_LIFETIME_SECONDS;
 use crate::error::FieldViolations;
 
 const MAX_BINDINGS: u32 = 1_000;
+const GRANTS: &str = "must be at least one of password, client_credentials, token_exchange and jwt_bearer";
 
 /// Fills in what an unspecified field means, where the record has to say it.
 pub fn normalize_application(application: &mut Application) {
@@ -29,6 +30,7 @@ pub fn check_application(application: &Application) -> FieldViolations {
     check_format(application, &mut violations);
     check_binding(application, &mut violations);
     check_grants(&application.grants, &mut violations);
+    authentication::check(application, &mut violations);
     check_reach(application, &mut violations);
     check_admin_scope(application, &mut violations);
     claims::check(&application.claims, &mut violations);
@@ -78,15 +80,11 @@ fn check_binding(application: &Application, violations: &mut FieldViolations) {
 }
 
 fn check_grants(grants: &[i32], violations: &mut FieldViolations) {
-    violations.require(
-        !grants.is_empty(),
-        "grants",
-        "must have at least one: password or client_credentials",
-    );
+    violations.require(!grants.is_empty(), "grants", GRANTS);
     for (index, grant) in grants.iter().enumerate() {
         let field = format!("grants[{index}]");
         let known = GrantType::try_from(*grant).is_ok_and(|known| known != GrantType::Unspecified);
-        violations.require(known, &field, "must be password or client_credentials");
+        violations.require(known, &field, GRANTS);
         if let Some(first) = grants[..index].iter().position(|earlier| earlier == grant) {
             violations.push(field, format!("is the same as grants[{first}]"));
             // Every further one is a repetition too, and there may be many.

@@ -4,6 +4,7 @@
 //! Each check answers every violation it finds, with the path of the field below the thing that is checked.
 
 mod application;
+mod authentication;
 mod binding_type;
 mod claims;
 pub(crate) mod documents;
@@ -17,8 +18,10 @@ mod user;
 mod violations;
 
 pub use application::{check_application, normalize_application};
+pub use authentication::uses_secret;
 pub use password::{check_password, check_password_hash};
 pub use resource::check_resource;
+pub(crate) use text::{audience_problem, scope_problem};
 pub use text::{client_id_problem, resource_id_problem, username_problem};
 pub use user::check_user;
 

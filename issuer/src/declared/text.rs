@@ -1,6 +1,6 @@
 //! What names may look like. Each function answers what is wrong with a name, if anything.
 
-use tokenbind_index::USER_PREFIX;
+use tokenbind_index::{EXTERNAL_PREFIX, USER_PREFIX};
 
 const MAX_ID_BYTES: usize = 255;
 
@@ -8,6 +8,9 @@ const MAX_ID_BYTES: usize = 255;
 pub fn client_id_problem(id: &str) -> Option<&'static str> {
     if id.starts_with(USER_PREFIX) {
         return Some("must not begin with `user:`, which marks the subject of a user");
+    }
+    if id.starts_with(EXTERNAL_PREFIX) {
+        return Some("must not begin with `ext:`, which marks the subject of a trusted issuer");
     }
     printable_problem(id)
 }
@@ -30,12 +33,12 @@ pub fn username_problem(name: &str) -> Option<&'static str> {
 }
 
 /// An audience.
-pub(super) fn audience_problem(audience: &str) -> Option<&'static str> {
+pub(crate) fn audience_problem(audience: &str) -> Option<&'static str> {
     username_problem(audience)
 }
 
 /// A scope: a scope-token of RFC 6749, section 3.3.
-pub(super) fn scope_problem(scope: &str) -> Option<&'static str> {
+pub(crate) fn scope_problem(scope: &str) -> Option<&'static str> {
     let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     let fits = (1..=128).contains(&scope.len()) && scope.bytes().all(allowed);
     (!fits).then_some("must be 1 to 128 bytes of printable ASCII without space, `\"` and `\\`")
@@ -79,7 +82,8 @@ mod tests {
     #[test]
     fn c44_a_client_id_is_never_the_subject_of_a_user() {
         assert!(client_id_problem("user:alice").is_some());
-        assert!(client_id_problem("users").is_none());
+        assert!(client_id_problem("ext:cluster:cart").is_some());
+        assert!(client_id_problem("users").is_none() && client_id_problem("external").is_none());
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! The application speaks for itself (RFC 6749, section 4.4).
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use tokenbind_index::Subject;
 use tokenbind_proto::v1::GrantType;
@@ -22,11 +20,7 @@ impl Grant for ClientCredentials {
     }
 
     async fn authorize(&self, _: &Issuer, application: &Application) -> Result<Authorization, IssuerError> {
-        Ok(Authorization {
-            subject: Subject::Application(application.client_id.clone()),
-            scopes: None,
-            attributes: BTreeMap::new(),
-            user_version: None,
-        })
+        let subject = Subject::Application(application.client_id.clone());
+        Ok(Authorization::of(subject))
     }
 }

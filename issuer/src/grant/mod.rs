@@ -4,31 +4,81 @@
 //! its message.
 
 mod client_credentials;
+mod jwt_bearer;
 mod password;
+mod token_exchange;
+mod user;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use tokenbind_index::{Revision, Subject};
-use tokenbind_proto::v1::GrantType;
+use secrecy::SecretString;
+use tokenbind_index::{BindingValue, Locator, Revision, Subject};
+use tokenbind_proto::v1::{Actor, GrantType};
 
 pub use self::client_credentials::ClientCredentials;
+pub use self::jwt_bearer::JwtBearer;
 pub use self::password::Password;
+pub use self::token_exchange::{ShownToken, TokenExchange};
 use crate::application::Application;
 use crate::context::Issuer;
 use crate::error::IssuerError;
 
 /// What a grant decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Authorization {
     /// Who the token speaks for.
     pub subject: Subject,
     /// If set, no other scopes are granted.
     pub scopes: Option<BTreeSet<String>>,
+    /// If set, the token is for no other audiences.
+    pub audiences: Option<BTreeSet<String>>,
     /// What claims can be mapped from.
     pub attributes: BTreeMap<String, String>,
     /// The version of the user that was judged; a token is void if the user was changed before it was written.
     pub user_version: Option<Revision>,
+    /// Who acts for the subject.
+    pub act: Option<Actor>,
+    /// If set, the token does not live on after this, in microseconds since 1970.
+    pub ends_at_us: Option<u64>,
+    /// If set, the token must be bound to this very value.
+    pub bound_to: Option<BindingValue>,
+    /// What it was granted on: a token is void if one of these died before it was written.
+    pub depends_on: Vec<Dependency>,
+}
+
+impl Authorization {
+    /// Bounded by nothing but the application's settings.
+    pub fn of(subject: Subject) -> Self {
+        Self {
+            subject,
+            scopes: None,
+            audiences: None,
+            attributes: BTreeMap::new(),
+            user_version: None,
+            act: None,
+            ends_at_us: None,
+            bound_to: None,
+            depends_on: Vec::new(),
+        }
+    }
+}
+
+/// A token of ours that a grant was decided on.
+#[derive(Clone, Debug)]
+pub struct Dependency {
+    /// The token.
+    pub token: SecretString,
+    /// Where it is.
+    pub locator: Locator,
+    /// The field of the request that it came in.
+    pub field: &'static str,
+}
+
+/// What may be granted at most.
+struct Limits {
+    scopes: BTreeSet<String>,
+    audiences: BTreeSet<String>,
 }
 
 /// One request of one grant, with its own credentials.
@@ -47,5 +97,7 @@ pub fn name(grant: GrantType) -> &'static str {
         GrantType::Unspecified => "unspecified",
         GrantType::Password => "password",
         GrantType::ClientCredentials => "client_credentials",
+        GrantType::TokenExchange => "token_exchange",
+        GrantType::JwtBearer => "jwt_bearer",
     }
 }

@@ -45,10 +45,10 @@ impl Grant for Password {
         };
         attempt.succeeded();
         Ok(Authorization {
-            subject: Subject::User(user.username),
             scopes: user.scopes,
             attributes: user.attributes,
             user_version: user.version,
+            ..Authorization::of(Subject::User(user.username))
         })
     }
 }

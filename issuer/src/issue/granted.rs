@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use prost::Message as _;
 use serde_json::{Map, Value};
 use tokenbind_index::{BindingValue, Home, Slot, SlotDefinition, Subject};
-use tokenbind_proto::v1::BindingType;
+use tokenbind_proto::v1::{Actor, BindingType};
 
 use super::IssueRequest;
 use crate::application::Application;
@@ -20,6 +23,10 @@ pub(super) struct Token {
     pub(super) audiences: BTreeSet<String>,
     pub(super) bound: Option<Bound>,
     pub(super) mapped: Map<String, Value>,
+    /// Who acts for the subject.
+    pub(super) act: Option<Actor>,
+    /// It does not live on after this, in microseconds since 1970.
+    pub(super) ends_at_us: Option<u64>,
     pub(super) home: Home,
     pub(super) slot: Slot,
 }
@@ -31,11 +38,15 @@ pub(super) fn decide(
     request: &IssueRequest,
 ) -> Result<Token, IssuerError> {
     let scopes = scopes(application, authorization, &request.scopes)?;
-    let audiences = audiences(application, &request.audiences)?;
+    let audiences = audiences(application, authorization, &request.audiences)?;
     let bound = binding(application, request)?.map(|value| Bound {
         reference: value.reference(&issuer.namespace, &application.client_id),
         value,
     });
+    check_inherited(authorization, bound.as_ref())?;
+    // The whole chain: tokens that say different things of who acted are not each other's.
+    let actor = authorization.act.clone().map(|act| act.encode_to_vec());
+    let actor = actor.map(|act| URL_SAFE_NO_PAD.encode(act));
     let subject = authorization.subject.clone();
     let slot = SlotDefinition {
         client_id: &application.client_id,
@@ -43,7 +54,7 @@ pub(super) fn decide(
         scopes: &scopes,
         audiences: &audiences,
         format: application.format,
-        actor: None,
+        actor: actor.as_deref(),
         binding: bound.as_ref().map(|bound| bound.reference),
     }
     .slot();
@@ -55,6 +66,8 @@ pub(super) fn decide(
         audiences,
         bound,
         mapped,
+        act: authorization.act.clone(),
+        ends_at_us: authorization.ends_at_us,
         slot,
     })
 }
@@ -73,24 +86,53 @@ fn scopes(
     if granted.is_empty() && !wanted.is_empty() {
         return Err(IssuerError::invalid_field(
             "scopes",
-            "none of them may be granted for this user",
+            "none of them may be granted for this subject",
         ));
     }
     Ok(granted)
 }
 
-/// RFC 8707, section 2.
-fn audiences(application: &Application, asked: &[String]) -> Result<BTreeSet<String>, IssuerError> {
-    let granted = among(
+/// RFC 8707, section 2. An audience that is asked is never left out silently: a token for others is not what was asked.
+fn audiences(
+    application: &Application,
+    authorization: &Authorization,
+    asked: &[String],
+) -> Result<BTreeSet<String>, IssuerError> {
+    let wanted = among(
         asked,
         &application.audiences,
         &application.default_audiences,
         "audiences",
     )?;
+    let granted = match &authorization.audiences {
+        None => wanted,
+        Some(allowed) => {
+            let mut violations = FieldViolations::new();
+            for (index, _) in asked.iter().enumerate().filter(|(_, name)| !allowed.contains(*name)) {
+                violations.push(format!("audiences[{index}]"), "is not allowed in this exchange");
+            }
+            violations.finish()?;
+            wanted.intersection(allowed).cloned().collect()
+        }
+    };
     if granted.is_empty() {
-        return Err(IssuerError::invalid_field("audiences", "the application has none"));
+        return Err(IssuerError::invalid_field(
+            "audiences",
+            "there is none that the token may be for",
+        ));
     }
     Ok(granted)
+}
+
+/// C51: what was bound stays bound, to the same value.
+fn check_inherited(authorization: &Authorization, bound: Option<&Bound>) -> Result<(), IssuerError> {
+    match (&authorization.bound_to, bound) {
+        (None, _) => Ok(()),
+        (Some(wanted), Some(bound)) if bound.value == *wanted => Ok(()),
+        (Some(_), _) => Err(IssuerError::UnauthorizedClient(
+            "the subject token is bound, and this application's tokens would not be bound to the same",
+        )),
+    }
 }
 
 fn among(

@@ -1,9 +1,13 @@
 //! Issues a token into its slot.
 
+mod dependencies;
 mod granted;
+mod lifetime;
 #[cfg(test)]
 mod tests;
 mod write;
+
+pub(crate) use self::lifetime::leaves_time;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -100,6 +104,8 @@ impl Issuer {
             let token = granted::decide(self, &application, &authorization, request)?;
             if let Some(written) = self.write(&application, &token).await? {
                 self.confirm_user(&token, &written, authorization.user_version).await?;
+                self.confirm_dependencies(&token, &written, &authorization.depends_on)
+                    .await?;
                 record(&application, &token, grant, &written.issued);
                 return Ok(written.issued);
             }

@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use tokenbind_index::{
     BindingTag, DocumentKind, Issue, IssuePolicy, Issued, Locator, MAX_TOKEN_BYTES, Nonce, Revision, TokenDigest,
 };
+use tokenbind_jose::Act;
 use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::TokenFormat;
 
@@ -36,14 +37,16 @@ impl Issuer {
 
     /// S1–S4. Signed before it is written: when either fails, the old token is still live.
     async fn write_jwt(&self, application: &Application, token: &Token) -> Result<Option<Written>, IssuerError> {
-        let jwt = self.sign(application, token, self.locator(token))?;
-        let record = record(application, token, &jwt);
+        let now_us = self.clock.now_us();
+        let lifetime = token.lifetime_seconds(application, now_us)?;
+        let jwt = self.sign(application, token, self.locator(token), lifetime)?;
+        let record = record(application, token, &jwt, lifetime);
         match self
             .put(application, token, record.clone(), IssuePolicy::Replace)
             .await?
         {
             Issued::New { revision, superseded } => Ok(Some(Written {
-                issued: new(application, token, jwt, revision, superseded),
+                issued: new(lifetime, token, jwt, revision, superseded),
                 record,
             })),
             Issued::GenerationBehind => Ok(None),
@@ -57,17 +60,26 @@ impl Issuer {
     /// S5–S8, S15. A live token is answered again where its key is still there, and replaced where it is not.
     async fn write_opaque(&self, application: &Application, token: &Token) -> Result<Option<Written>, IssuerError> {
         let mut except = None;
+        let mut now_us = self.clock.now_us();
         for _ in 0..ATTEMPTS {
-            let (text, record) = self.derive(application, token)?;
+            let lifetime = token.lifetime_seconds(application, now_us)?;
+            let (text, record) = self.derive(application, token, lifetime)?;
             match self
                 .put(application, token, record.clone(), IssuePolicy::Keep { except })
                 .await?
             {
+                // Written so late that it would outlive what it must not: once more, by the store's own clock.
+                Issued::New { revision, .. } if token.is_outlived_by(revision, record.lifetime_ms) => {
+                    (except, now_us) = (Some(revision), revision);
+                }
                 Issued::New { revision, superseded } => {
                     return Ok(Some(Written {
-                        issued: new(application, token, text, revision, superseded),
+                        issued: new(lifetime, token, text, revision, superseded),
                         record,
                     }));
+                }
+                Issued::Kept { record, .. } if token.is_outlived_by(record.revision, record.lifetime_ms) => {
+                    except = Some(record.revision);
                 }
                 Issued::Kept { record, remaining_ms } => match self.derive_again(token, &record) {
                     Some(text) => {
@@ -121,13 +133,19 @@ impl Issuer {
         }
     }
 
-    fn sign(&self, application: &Application, token: &Token, locator: Locator) -> Result<String, IssuerError> {
+    fn sign(
+        &self,
+        application: &Application,
+        token: &Token,
+        locator: Locator,
+        lifetime: u32,
+    ) -> Result<String, IssuerError> {
         let now = self.clock.now_seconds();
         let jwt = self.keys.active().sign(&Claims {
             iss: &self.issuer_url,
             sub: &token.subject.claim(),
             aud: Audience::of(&token.audiences),
-            exp: now + u64::from(application.lifetime_seconds),
+            exp: now + u64::from(lifetime),
             iat: now,
             nbf: now,
             jti: &locator.encode(),
@@ -138,6 +156,7 @@ impl Issuer {
             binding_type: claims::binding_word(claims::binding_type(token.bound.as_ref())),
             binding_ref: token.bound.as_ref().map(|bound| bound.reference.encode()),
             cnf: claims::confirmation(token.bound.as_ref()),
+            act: token.act.clone().map(Act),
             mapped: &token.mapped,
         });
         let jwt = jwt.map_err(|error| IssuerError::Internal(error.to_string()))?;
@@ -148,13 +167,19 @@ impl Issuer {
         Ok(jwt)
     }
 
-    fn derive(&self, application: &Application, token: &Token) -> Result<(String, TokenRecord), IssuerError> {
+    fn derive(
+        &self,
+        application: &Application,
+        token: &Token,
+        lifetime: u32,
+    ) -> Result<(String, TokenRecord), IssuerError> {
         let locator = self.locator(token);
         let no_key = || IssuerError::Internal("there is no key for opaque tokens".to_owned());
         let (key_id, text) = self.opaque_keys.derive(locator).ok_or_else(no_key)?;
-        let mut record = record(application, token, &text);
+        let mut record = record(application, token, &text, lifetime);
         record.subject = token.subject.claim();
         record.audiences = token.audiences.iter().cloned().collect();
+        record.act.clone_from(&token.act);
         record.nonce = locator.nonce.0.to_vec();
         key_id.clone_into(&mut record.opaque_key_id);
         if !token.mapped.is_empty() {
@@ -196,12 +221,12 @@ impl Issuer {
 }
 
 /// What the record of either format says; that of an opaque token, which says nothing itself, has more.
-fn record(application: &Application, token: &Token, text: &str) -> TokenRecord {
+fn record(application: &Application, token: &Token, text: &str, lifetime: u32) -> TokenRecord {
     let bound = token.bound.as_ref();
     let mut record = TokenRecord {
         generation: application.generation,
         digest: TokenDigest::of(text).0.to_vec(),
-        lifetime_ms: application.lifetime_seconds.saturating_mul(1_000),
+        lifetime_ms: lifetime.saturating_mul(1_000),
         client_id: application.client_id.clone(),
         scopes: token.scopes.iter().cloned().collect(),
         binding_ref: bound.map(|bound| bound.reference.0.to_vec()).unwrap_or_default(),
@@ -216,10 +241,10 @@ fn record(application: &Application, token: &Token, text: &str) -> TokenRecord {
     record
 }
 
-fn new(application: &Application, token: &Token, text: String, revision: Revision, superseded: bool) -> IssuedToken {
+fn new(lifetime: u32, token: &Token, text: String, revision: Revision, superseded: bool) -> IssuedToken {
     IssuedToken {
         access_token: SecretString::from(text),
-        expires_in: application.lifetime_seconds,
+        expires_in: lifetime,
         scopes: token.scopes.clone(),
         binding_type: claims::binding_type(token.bound.as_ref()),
         binding_ref: token.bound.as_ref().map(|bound| bound.reference),

@@ -84,6 +84,7 @@ async fn every_violation_of_a_request_is_told_with_its_path() {
         scopes: strings(&["read", "a b", "", "write"]),
         audiences: vec!["x".repeat(256)],
         token_binding_id: "x".repeat(256),
+        ..IssueTokenRequest::default()
     };
     let status = issue(&channel, request).await.unwrap_err();
     assert_eq!(
@@ -171,6 +172,7 @@ async fn a_token_is_revoked_by_its_application_alone() {
         token_type_hint: "refresh_token".to_owned(),
         client_id: client_id.to_owned(),
         client_secret: SECRET.to_owned(),
+        ..RevokeTokenRequest::default()
     };
     let status = client.revoke_token(message("shop")).await.unwrap_err();
     assert_eq!(

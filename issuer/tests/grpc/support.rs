@@ -17,6 +17,7 @@ use tokenbind_issuer::password::{PasswordPool, hash_password};
 use tokenbind_issuer::run::{self, IssuerSetup};
 use tokenbind_issuer::signing::KeyRing;
 use tokenbind_issuer::throttle::{PeerAddresses, Throttle};
+use tokenbind_issuer::trust::Trust;
 use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest, UserRecord};
 use tokenbind_proto::v1::issue_token_request::Grant;
 use tokenbind_proto::v1::token_service_client::TokenServiceClient;
@@ -121,6 +122,7 @@ pub(crate) async fn serve(tls: Option<ServerTls>) -> SocketAddr {
         store,
         directory: Directory::default(),
         throttle: Arc::new(throttle),
+        trust: Arc::new(Trust::nobody(clock.clone())),
         clock,
         namespace: Namespace::default(),
         issuer_url: "https://issuer.example".into(),

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use prost_types::Struct;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tokenbind_index::{BindingRef, Subject};
+use tokenbind_jose::{Act, Audience, Members, NumericDate, present};
 use tokenbind_proto::index::v1::TokenRecord;
-
-use super::json::Members;
 
 /// The issuer's own claims that no field below reads; what remains beside them is what the application maps.
 const OTHER_STANDARD_CLAIMS: [&str; 4] = ["azp", "aut", "binding_type", "cnf"];
@@ -30,46 +29,10 @@ pub(super) struct Claims {
     scope: Option<String>,
     #[serde(default, deserialize_with = "present")]
     binding_ref: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    pub(super) act: Option<Act>,
     #[serde(flatten)]
     others: Members,
-}
-
-/// One audience or several (RFC 7519, section 4.1.3).
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Several(Vec<String>),
-}
-
-/// Whole seconds since 1970. The RFC would allow fractions; our issuers write none, and what they do not write is refused.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u64")]
-pub(super) struct NumericDate(pub(super) u64);
-
-impl NumericDate {
-    /// The end of the year 9999, the last second that a protobuf `Timestamp` can hold.
-    const MAX: u64 = 253_402_300_799;
-
-    pub(super) fn as_micros(self) -> u64 {
-        self.0 * 1_000_000
-    }
-}
-
-impl TryFrom<u64> for NumericDate {
-    type Error = &'static str;
-
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        if seconds > Self::MAX {
-            return Err("a time after the year 9999");
-        }
-        Ok(Self(seconds))
-    }
-}
-
-/// An optional claim may be absent, but not `null`.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 impl Claims {
@@ -99,10 +62,7 @@ impl Claims {
 
     /// Who may accept the token, sorted.
     pub(super) fn audiences(&self) -> Vec<String> {
-        match &self.aud {
-            Audience::One(audience) => vec![audience.clone()],
-            Audience::Several(audiences) => sorted(audiences),
-        }
+        sorted(self.aud.as_slice())
     }
 
     /// Who the token speaks for.

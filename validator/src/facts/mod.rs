@@ -7,7 +7,6 @@ mod cache;
 mod claims;
 mod documents;
 mod grants;
-mod json;
 mod jwt;
 mod key_set;
 mod known;
@@ -26,7 +25,7 @@ use std::sync::{Arc, OnceLock};
 use prost_types::Struct;
 use thiserror::Error;
 use tokenbind_index::{BindingRef, Generation, IndexError, Locator, Revision, Subject};
-use tokenbind_proto::v1::{BindingType, Reason, TokenFormat};
+use tokenbind_proto::v1::{Actor, BindingType, Reason, TokenFormat};
 
 use crate::verdict::Freshness;
 pub use cache::CacheLimits;
@@ -112,6 +111,8 @@ pub struct TokenFacts {
     pub generation: Generation,
     /// What the application maps beside the standard claims, if it maps any.
     pub claims: Option<Box<Struct>>,
+    /// Who acts for the subject, where it is somebody else.
+    pub act: Option<Box<Actor>>,
 }
 
 /// What keeping a token costs beside its facts: its place in the table, its stamp, and what allocating rounds up to.
@@ -127,10 +128,11 @@ impl TokenFacts {
     fn bytes(&self) -> u64 {
         use prost::Message as _;
         let name = match &self.subject {
-            Subject::User(name) | Subject::Application(name) => name.len(),
+            Subject::User(name) | Subject::Application(name) | Subject::External(name) => name.len(),
         };
         let claims = self.claims.as_ref().map_or(0, |claims| 4 * claims.encoded_len());
-        let bytes = size_of::<Self>() + name + claims + KEPT_OVERHEAD;
+        let act = self.act.as_ref().map_or(0, |act| 4 * act.encoded_len());
+        let bytes = size_of::<Self>() + name + claims + act + KEPT_OVERHEAD;
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }

@@ -4,12 +4,12 @@ use std::sync::OnceLock;
 
 use prost_types::Struct;
 use tokenbind_index::{BindingRef, Locator, Revision, Subject, TokenDigest};
+use tokenbind_jose::{Members, NumericDate};
 use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::{BindingType, Reason, TokenFormat};
 
-use super::claims::{Claims, NumericDate};
+use super::claims::Claims;
 use super::grants::Grants;
-use super::json::Members;
 use super::source::Proven;
 use super::{Grant, TokenBinding, TokenFacts};
 
@@ -29,7 +29,7 @@ pub(super) fn facts(
 }
 
 /// The facts of a JWT: what was signed. The record adds how it is bound and until when it is in its slot.
-fn signed(locator: Locator, claims: Claims, record: TokenRecord, grants: &Grants) -> TokenFacts {
+fn signed(locator: Locator, mut claims: Claims, record: TokenRecord, grants: &Grants) -> TokenFacts {
     TokenFacts {
         binding: binding(&record),
         grant: grants.shared(Grant {
@@ -48,6 +48,7 @@ fn signed(locator: Locator, claims: Claims, record: TokenRecord, grants: &Grants
         record_ends_at_us: ends_at_us(record.revision, record.lifetime_ms),
         revision: record.revision,
         generation: record.generation,
+        act: claims.act.take().map(|act| Box::new(act.into())),
         claims: claims.into_mapped(),
     }
 }
@@ -58,6 +59,7 @@ fn recorded(locator: Locator, record: TokenRecord, grants: &Grants) -> Result<To
     Ok(TokenFacts {
         binding: binding(&record),
         claims: mapped_claims(&record.claims_json).ok_or(Reason::TokenNotLive)?,
+        act: record.act.map(Box::new),
         subject: Subject::from_claim(&record.subject),
         grant: grants.shared(Grant {
             format: TokenFormat::Opaque,

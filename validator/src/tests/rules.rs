@@ -47,6 +47,7 @@ impl Case {
                 revision: 1,
                 generation: 1,
                 claims: None,
+                act: None,
             },
             application: ApplicationFacts {
                 generation: 1,

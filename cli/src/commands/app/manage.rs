@@ -51,7 +51,7 @@ pub(crate) struct UpdateArgs {
 pub(super) async fn create(arguments: CreateArgs, mut session: Session, output: Output) -> Result<Exit, CliError> {
     let mut application = named(arguments.name);
     // All of a new application is sent, so nobody needs the mask.
-    let _ = arguments.settings.apply(&mut application);
+    let _ = arguments.settings.apply(&mut application)?;
     let request = CreateApplicationRequest {
         application: Some(application),
     };
@@ -95,7 +95,7 @@ pub(super) async fn list(mut session: Session, output: Output) -> Result<Exit, C
 
 pub(super) async fn update(arguments: UpdateArgs, mut session: Session, output: Output) -> Result<Exit, CliError> {
     let mut application = named(arguments.name);
-    let mut changes = arguments.settings.apply(&mut application);
+    let mut changes = arguments.settings.apply(&mut application)?;
     changes.clear(arguments.clear)?;
     let request = UpdateApplicationRequest {
         application: Some(application),

@@ -1,5 +1,6 @@
 //! `tokenbind app`.
 
+mod authentication;
 mod manage;
 mod secrets;
 mod settings;

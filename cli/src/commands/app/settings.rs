@@ -4,7 +4,9 @@ use clap::Args;
 use tokenbind_proto::v1::claim_mapping::Value;
 use tokenbind_proto::v1::{Application, BindingLimitPolicy, BindingType, ClaimMapping, GrantType, TokenFormat};
 
+use super::authentication::AuthenticationArgs;
 use crate::commands::Changes;
+use crate::error::CliError;
 use crate::words;
 
 /// What an application and its tokens are like.
@@ -70,24 +72,34 @@ pub(crate) struct Settings {
     #[arg(long = "user-claim", value_name = "NAME=ATTRIBUTE", value_parser = words::pair)]
     user_claims: Vec<(String, String)>,
 
+    #[command(flatten)]
+    authentication: AuthenticationArgs,
+
     /// Whether it gets no token, and its live ones are refused
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     disabled: Option<bool>,
 }
 
 /// The lists that an update can make empty.
-pub(super) const CLEARABLE: [&str; 5] = [
+pub(super) const CLEARABLE: [&str; 6] = [
     "scopes",
     "default_scopes",
     "default_audiences",
     "claims",
+    "client_authentication",
     "display_name",
 ];
 
 impl Settings {
     /// Takes over what was given.
-    pub(super) fn apply(self, application: &mut Application) -> Changes {
+    pub(super) fn apply(self, application: &mut Application) -> Result<Changes, CliError> {
         let mut changes = Changes::default();
+        let authentication = self.authentication.read()?.map(Some);
+        changes.set(
+            "client_authentication",
+            &mut application.client_authentication,
+            authentication,
+        );
         let claims = mappings(self.claims, self.user_claims);
         let grants = self.grants.into_iter().map(|grant| grant as i32).collect();
         changes.set("display_name", &mut application.display_name, self.display_name);
@@ -122,7 +134,7 @@ impl Settings {
         changes.set("binding_limit_policy", &mut application.binding_limit_policy, policy);
         changes.set_list("claims", &mut application.claims, claims);
         changes.set("disabled", &mut application.disabled, self.disabled);
-        changes
+        Ok(changes)
     }
 }
 
@@ -171,7 +183,7 @@ mod tests {
             scopes: vec!["kept".to_owned()],
             ..Application::default()
         };
-        let mask = line.settings.apply(&mut application).into_mask().unwrap();
+        let mask = line.settings.apply(&mut application).unwrap().into_mask().unwrap();
         let expected = [
             "token_format",
             "binding_type",

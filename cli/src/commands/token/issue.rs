@@ -1,26 +1,28 @@
 //! `tokenbind token issue`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use secrecy::ExposeSecret as _;
-use tokenbind_proto::v1::issue_token_request::Grant;
+use tokenbind_issuer::client::JWT_BEARER_ASSERTION;
+use tokenbind_proto::v1::IssueTokenRequest;
 use tokenbind_proto::v1::token_service_client::TokenServiceClient;
-use tokenbind_proto::v1::{ClientCredentialsGrant, IssueTokenRequest, PasswordGrant};
 
+use super::grant::GrantArgs;
 use crate::client::{Authorization, Session};
 use crate::error::{CliError, Exit};
-use crate::input::PasswordArgs;
 use crate::output::{Output, print_line};
 use crate::view::IssuedView;
 
 /// What to issue.
 #[derive(Debug, Args)]
 pub(crate) struct IssueArgs {
-    /// The user that the token speaks for; the password comes from standard input, a file or `TOKENBIND_PASSWORD`
-    #[arg(long, value_name = "USERNAME")]
-    username: Option<String>,
-
     #[command(flatten)]
-    password: PasswordArgs,
+    grant: GrantArgs,
+
+    /// The application proves itself by the JWT in this file instead of a secret: one that it signed, or its workload's token
+    #[arg(long, value_name = "FILE")]
+    client_assertion_file: Option<PathBuf>,
 
     /// A scope to ask for; repeat it for more [default: the application's default scopes]
     #[arg(long = "scope", value_name = "SCOPE")]
@@ -40,25 +42,25 @@ pub(crate) struct IssueArgs {
 }
 
 pub(super) async fn run(arguments: IssueArgs, mut session: Session, output: Output) -> Result<Exit, CliError> {
-    let credentials = session.credentials()?;
-    let grant = match arguments.username {
-        Some(username) => {
-            let password = arguments.password.required(&mut session.stdin)?;
-            Grant::Password(PasswordGrant {
-                username,
-                password: password.expose_secret().to_owned(),
-            })
-        }
-        None => Grant::ClientCredentials(ClientCredentialsGrant {}),
-    };
-    let request = IssueTokenRequest {
-        grant: Some(grant),
-        client_id: credentials.id,
-        client_secret: credentials.secret.expose_secret().to_owned(),
+    let mut request = IssueTokenRequest {
+        grant: Some(arguments.grant.read(&mut session.stdin)?),
         scopes: arguments.scopes,
         audiences: arguments.audiences,
         token_binding_id: arguments.token_binding_id,
+        ..IssueTokenRequest::default()
     };
+    if let Some(path) = arguments.client_assertion_file {
+        request.client_assertion = session.stdin.read_path(&path, "the application's assertion")?;
+        JWT_BEARER_ASSERTION.clone_into(&mut request.client_assertion_type);
+        request.client_id = session.client_id().unwrap_or_default();
+    } else {
+        let credentials = session.credentials()?;
+        request.client_id = credentials.id;
+        credentials
+            .secret
+            .expose_secret()
+            .clone_into(&mut request.client_secret);
+    }
     let link = session.issuer(&Authorization::None).await?;
     let issued = TokenServiceClient::new(link).issue_token(request).await?.into_inner();
     let view = IssuedView::from(issued);

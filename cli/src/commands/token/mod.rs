@@ -1,5 +1,6 @@
 //! `tokenbind token`.
 
+mod grant;
 mod inspect;
 mod issue;
 mod revoke;

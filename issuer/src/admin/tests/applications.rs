@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use tokenbind_index::{DocumentKind, DocumentStore as _};
 use tokenbind_proto::v1::claim_mapping::Value;
-use tokenbind_proto::v1::{Application, BindingType, ClaimMapping, GrantType, Source, TokenFormat};
+use tokenbind_proto::v1::{
+    Application, BindingType, ClaimMapping, ClientAuthentication, ClientAuthenticationMethod, GrantType, Source,
+    TokenFormat,
+};
 
 use super::{application, bench, fields, paths};
 use crate::admin::applications::FIELDS;
@@ -15,6 +18,7 @@ use crate::error::IssuerError;
 async fn a_created_application_is_stored_with_a_digest_alone() {
     let bench = bench();
     let (made, secret) = bench.admin.create_application(Some(application("shop"))).await.unwrap();
+    let secret = secret.unwrap();
     assert_eq!((made.source(), made.binding_type()), (Source::Api, BindingType::None));
     assert_eq!(bench.admin.get_application("shop").await.unwrap(), made);
     assert!(bench.secret_is_good("shop", secret.expose()).await);
@@ -36,6 +40,7 @@ async fn a_created_application_is_stored_with_a_digest_alone() {
 async fn an_update_changes_what_the_mask_names_and_keeps_the_secret() {
     let bench = bench();
     let (_, secret) = bench.admin.create_application(Some(application("shop"))).await.unwrap();
+    let secret = secret.unwrap();
     let wanted = Application {
         disabled: true,
         scopes: vec!["other".into()],
@@ -106,6 +111,10 @@ async fn every_field_of_an_update_is_taken_over() {
         disabled: true,
         source: Source::Api.into(),
         client_id: "shop".into(),
+        client_authentication: Some(ClientAuthentication {
+            methods: vec![ClientAuthenticationMethod::Secret.into()],
+            ..ClientAuthentication::default()
+        }),
     };
     let all: Vec<_> = FIELDS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(
@@ -135,6 +144,7 @@ async fn an_update_over_somebody_elses_is_a_conflict() {
 async fn a_rotated_secret_is_good_beside_the_earlier_one_for_the_overlap() {
     let bench = bench();
     let (_, first) = bench.admin.create_application(Some(application("shop"))).await.unwrap();
+    let first = first.unwrap();
     bench.store.conflicts.store(2, Ordering::SeqCst);
     let rotated = bench.admin.rotate_application_secret("shop", 60).await.unwrap();
     assert_eq!(rotated.previous_expire_at, Some(1_800_000_060));

@@ -3,6 +3,7 @@ use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest};
 use tokenbind_proto::v1::{ClaimMapping, GrantType, TokenFormat, claim_mapping};
 
 use crate::application::Application;
+use crate::client::Proof;
 use crate::error::IssuerError;
 use crate::grant::Password;
 use crate::test_support::{Harness, SECRET, START_US, claims, client, request, request_for, text};
@@ -16,9 +17,9 @@ async fn a17_unknown_wrong_disabled_and_expired_clients_are_answered_alike() {
         .application("off", TokenFormat::Jwt, |it| it.disabled = true)
         .await;
     let mut wrong = request("shop", "");
-    wrong.client.as_mut().unwrap().secret = SecretString::from("wrong");
+    wrong.client.as_mut().unwrap().proof = Proof::Secret(SecretString::from("wrong"));
     let mut empty = request("shop", "");
-    empty.client.as_mut().unwrap().secret = SecretString::from("");
+    empty.client.as_mut().unwrap().proof = Proof::None;
     let mut nobody = request("shop", "");
     nobody.client = None;
     for refused in [request("unknown", ""), request("off", ""), wrong, empty, nobody] {
@@ -49,7 +50,7 @@ async fn every_secret_is_good_until_it_ends() {
 
     let with = async |secret: &str| {
         let mut request = request("shop", "");
-        request.client.as_mut().unwrap().secret = SecretString::from(secret);
+        request.client.as_mut().unwrap().proof = Proof::Secret(SecretString::from(secret));
         harness.issuer.issue_token(request).await.map(|_| ())
     };
     assert_eq!((with(SECRET).await, with("newer").await), (Ok(()), Ok(())));
@@ -80,7 +81,7 @@ async fn a_grant_that_the_application_lacks_is_refused_before_its_credentials_ar
     assert_eq!(error.reason(), "unauthorized_client");
     let mut wrong = request("login", "");
     wrong.client = Some(crate::client::PresentedClient {
-        secret: SecretString::from("wrong"),
+        proof: Proof::Secret(SecretString::from("wrong")),
         ..client("login")
     });
     assert_eq!(

@@ -42,7 +42,7 @@ impl ApplicationService for ApplicationRpc {
         let created = self.admin.create_application(request.into_inner().application).await;
         let (application, secret) = created.map_err(to_status)?;
         leave_trail(&administrator, "application_created", &application.client_id);
-        let client_secret = secret.expose().to_owned();
+        let client_secret = secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();
         Ok(Response::new(CreateApplicationResponse {
             application: Some(application),
             client_secret,

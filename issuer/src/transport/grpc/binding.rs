@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::access::presented_token;
 use super::checks;
-use super::credentials::presented_client;
+use super::credentials::{ClientFields, presented_client};
 use super::status::to_status;
 use crate::admin_access::AdminAccess;
 use crate::bindings::{Caller, Listed};
@@ -49,7 +49,7 @@ impl BindingRpc {
         }
         let mut violations = FieldViolations::new();
         let peer = Peer::of(request.remote_addr());
-        let client = presented_client(request.metadata(), peer, String::new(), String::new(), &mut violations)?;
+        let client = presented_client(request.metadata(), peer, ClientFields::none(), &mut violations)?;
         violations.finish()?;
         let client = client.ok_or(IssuerError::CredentialsMissing)?;
         Ok(Caller::Application(

@@ -1,12 +1,12 @@
 //! The limits of the fields of requests, as the `.proto` files state them.
 
-use tokenbind_index::{BindingId, USER_PREFIX};
+use tokenbind_index::{BindingId, EXTERNAL_PREFIX};
 
 use crate::declared::client_id_problem;
 use crate::error::FieldViolations;
 
-/// The longest `sub`: that of a user.
-const MAX_SUBJECT_BYTES: usize = USER_PREFIX.len() + 255;
+/// The longest `sub`: that of a trusted issuer's subject, with the longest name of an issuer.
+const MAX_SUBJECT_BYTES: usize = EXTERNAL_PREFIX.len() + 32 + 1 + 255;
 const MAX_SCOPES: usize = 64;
 const MAX_AUDIENCES: usize = 16;
 

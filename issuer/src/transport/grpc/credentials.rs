@@ -1,42 +1,83 @@
-//! The application's credentials: in the message, or `authorization: Basic` (RFC 6749, section 2.3.1).
+//! The application's credentials: in the message (RFC 6749, section 2.3.1; RFC 7523, section 2.2), or `authorization: Basic`.
 
 use secrecy::{ExposeSecret as _, SecretString};
+use tokenbind_index::MAX_TOKEN_BYTES;
 use tokenbind_runtime::credentials::{Credentials, CredentialsError};
 use tonic::metadata::MetadataMap;
 
 use super::checks;
-use crate::client::PresentedClient;
+use crate::client::{JWT_BEARER_ASSERTION, PresentedClient, Proof, claimed_client_id};
+use crate::declared::client_id_problem;
 use crate::error::{FieldViolations, IssuerError};
 use crate::throttle::Peer;
 
-/// What the application presented, in one way or the other; with both, a violation is recorded (C4). `None` is nobody.
+/// What a message says of who asks.
+pub(super) struct ClientFields {
+    pub(super) id: String,
+    pub(super) secret: SecretString,
+    pub(super) assertion_type: String,
+    pub(super) assertion: SecretString,
+}
+
+impl ClientFields {
+    /// A message without any.
+    pub(super) fn none() -> Self {
+        Self {
+            id: String::new(),
+            secret: SecretString::default(),
+            assertion_type: String::new(),
+            assertion: SecretString::default(),
+        }
+    }
+
+    fn check(&self, violations: &mut FieldViolations) {
+        checks::optional_client_id(violations, "client_id", &self.id);
+        checks::length(violations, "client_secret", self.secret.expose_secret(), 0, 255);
+        let assertion = self.assertion.expose_secret();
+        checks::length(violations, "client_assertion", assertion, 0, MAX_TOKEN_BYTES);
+        checks::length(violations, "client_assertion_type", &self.assertion_type, 0, 255);
+        if assertion.is_empty() != self.assertion_type.is_empty() {
+            violations.push(
+                "client_assertion_type",
+                "must be set together with `client_assertion`, and only then",
+            );
+        }
+    }
+
+    /// In how many ways they prove something.
+    fn proofs(&self) -> usize {
+        let set = |field: &SecretString| usize::from(!field.expose_secret().is_empty());
+        set(&self.secret) + set(&self.assertion)
+    }
+}
+
+/// What the application presented, in one way or another; with two, a violation is recorded (C4). `None` is nobody.
 ///
 /// # Errors
-/// [`IssuerError::InvalidClient`] when `authorization` cannot be read (RFC 6749, section 5.2).
+/// [`IssuerError::InvalidClient`] when `authorization` cannot be read, or the kind of assertion is not known (RFC 6749, section 5.2).
 pub(super) fn presented_client(
     metadata: &MetadataMap,
     peer: Peer,
-    client_id: String,
-    client_secret: String,
+    fields: ClientFields,
     violations: &mut FieldViolations,
 ) -> Result<Option<PresentedClient>, IssuerError> {
-    checks::optional_client_id(violations, "client_id", &client_id);
-    checks::length(violations, "client_secret", &client_secret, 0, 255);
-    let in_message = PresentedClient {
-        client_id,
-        secret: SecretString::from(client_secret),
-        peer,
-    };
+    fields.check(violations);
     match Credentials::from_metadata(metadata) {
-        Ok(None) => Ok((!in_message.client_id.is_empty()).then_some(in_message)),
+        Ok(None) => {
+            check_proofs(fields.proofs(), violations);
+            in_message(fields, peer)
+        }
         Ok(Some(Credentials::Basic { id, secret })) => {
-            let basic = PresentedClient {
+            checks::client_id(violations, "authorization", &id);
+            checks::length(violations, "authorization", secret.expose_secret(), 0, 255);
+            // The name alone authenticates nobody; another name would leave open who is meant.
+            let named_again = fields.id.is_empty() || fields.id == id;
+            check_proofs(fields.proofs() + 1 + usize::from(!named_again), violations);
+            Ok(Some(PresentedClient {
                 client_id: id,
-                secret,
+                proof: Proof::Secret(secret),
                 peer,
-            };
-            check_basic(&basic, &in_message, violations);
-            Ok(Some(basic))
+            }))
         }
         Ok(Some(Credentials::Bearer(_))) => {
             violations.push(
@@ -53,15 +94,33 @@ pub(super) fn presented_client(
     }
 }
 
-fn check_basic(basic: &PresentedClient, in_message: &PresentedClient, violations: &mut FieldViolations) {
-    checks::client_id(violations, "authorization", &basic.client_id);
-    checks::length(violations, "authorization", basic.secret.expose_secret(), 0, 255);
-    // The name alone authenticates nobody; another name would leave open who is meant.
-    let named_again = in_message.client_id.is_empty() || in_message.client_id == basic.client_id;
-    if !in_message.secret.expose_secret().is_empty() || !named_again {
+fn in_message(fields: ClientFields, peer: Peer) -> Result<Option<PresentedClient>, IssuerError> {
+    let has_assertion = !fields.assertion.expose_secret().is_empty();
+    if has_assertion && fields.assertion_type != JWT_BEARER_ASSERTION {
+        return Err(IssuerError::InvalidClient);
+    }
+    let named = Some(fields.id).filter(|id| !id.is_empty());
+    let client_id = match named {
+        // RFC 7521, section 4.2: the assertion says who it is from.
+        None if has_assertion => claimed_client_id(&fields.assertion).filter(|id| client_id_problem(id).is_none()),
+        named => named,
+    };
+    let proof = if has_assertion {
+        Proof::Assertion(fields.assertion)
+    } else if fields.secret.expose_secret().is_empty() {
+        Proof::None
+    } else {
+        Proof::Secret(fields.secret)
+    };
+    Ok(client_id.map(|client_id| PresentedClient { client_id, proof, peer }))
+}
+
+fn check_proofs(count: usize, violations: &mut FieldViolations) {
+    if count > 1 {
         violations.push(
             "client_secret",
-            "the application authenticates two ways at once: use `authorization` or the message",
+            "the application authenticates two ways at once: use one of `authorization`, `client_secret` and \
+             `client_assertion`",
         );
     }
 }

@@ -1,16 +1,18 @@
 //! `tokenbind.v1.TokenService`.
 
 use secrecy::{ExposeSecret as _, SecretString};
-use tokenbind_index::MAX_TOKEN_BYTES;
+use tokenbind_index::{BindingValue, MAX_TOKEN_BYTES};
 use tokenbind_proto::v1::issue_token_request::Grant as GrantMessage;
 use tokenbind_proto::v1::token_service_server::TokenService;
-use tokenbind_proto::v1::{Binding, IssueTokenRequest, IssueTokenResponse, RevokeTokenRequest, RevokeTokenResponse};
+use tokenbind_proto::v1::{
+    Binding, IssueTokenRequest, IssueTokenResponse, RevokeTokenRequest, RevokeTokenResponse, TokenExchangeGrant,
+};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::access::certificate_sha256;
 use super::checks;
-use super::credentials::presented_client;
+use super::credentials::{ClientFields, presented_client};
 use super::status::to_status;
 use crate::context::Issuer;
 use crate::error::{FieldViolations, IssuerError};
@@ -21,6 +23,8 @@ use crate::throttle::Peer;
 
 /// RFC 8693, section 3.
 const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// The same section.
+const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 /// RFC 6750.
 const TOKEN_TYPE: &str = "Bearer";
 
@@ -70,8 +74,13 @@ impl TokenRpc {
         message: RevokeTokenRequest,
     ) -> Result<u64, IssuerError> {
         let mut violations = FieldViolations::new();
-        let (client_id, client_secret) = (message.client_id, message.client_secret);
-        let client = presented_client(metadata, peer, client_id, client_secret, &mut violations)?;
+        let fields = ClientFields {
+            id: message.client_id,
+            secret: message.client_secret.into(),
+            assertion_type: message.client_assertion_type,
+            assertion: message.client_assertion.into(),
+        };
+        let client = presented_client(metadata, peer, fields, &mut violations)?;
         checks::length(&mut violations, "token", &message.token, 1, MAX_TOKEN_BYTES);
         // A hint that is wrong or unknown changes nothing: there is one kind of token to look for.
         checks::length(&mut violations, "token_type_hint", &message.token_type_hint, 0, 64);
@@ -89,12 +98,21 @@ fn issue_request(
     certificate_sha256: Option<[u8; 32]>,
 ) -> Result<IssueRequest, IssuerError> {
     let mut violations = FieldViolations::new();
-    let (client_id, client_secret) = (message.client_id, message.client_secret);
-    let client = presented_client(metadata, peer, client_id, client_secret, &mut violations)?;
-    let grant = grant(message.grant, peer, &mut violations);
+    let fields = ClientFields {
+        id: message.client_id,
+        secret: message.client_secret.into(),
+        assertion_type: message.client_assertion_type,
+        assertion: message.client_assertion.into(),
+    };
+    let client = presented_client(metadata, peer, fields, &mut violations)?;
+    let binding_id = checks::binding_id(&mut violations, &message.token_binding_id);
+    let presented = binding_id.clone().map(BindingValue::ClientRequest);
+    let presented = presented
+        .into_iter()
+        .chain(certificate_sha256.map(BindingValue::Certificate));
+    let grant = grant(message.grant, presented.collect(), peer, &mut violations);
     checks::scopes(&mut violations, &message.scopes);
     checks::audiences(&mut violations, &message.audiences);
-    let binding_id = checks::binding_id(&mut violations, &message.token_binding_id);
     violations.finish()?;
     let grant = grant.ok_or_else(|| IssuerError::invalid_field("grant", "must be set"))?;
     let (scopes, audiences) = (message.scopes, message.audiences);
@@ -109,7 +127,12 @@ fn issue_request(
 }
 
 /// Where a further grant is registered.
-fn grant(message: Option<GrantMessage>, peer: Peer, violations: &mut FieldViolations) -> Option<Box<dyn Grant>> {
+fn grant(
+    message: Option<GrantMessage>,
+    presented: Vec<BindingValue>,
+    peer: Peer,
+    violations: &mut FieldViolations,
+) -> Option<Box<dyn Grant>> {
     match message {
         Some(GrantMessage::Password(message)) => {
             let password = SecretString::from(message.password);
@@ -122,10 +145,77 @@ fn grant(message: Option<GrantMessage>, peer: Peer, violations: &mut FieldViolat
             }))
         }
         Some(GrantMessage::ClientCredentials(_)) => Some(Box::new(grant::ClientCredentials)),
+        Some(GrantMessage::TokenExchange(message)) => Some(Box::new(exchange(message, presented, violations))),
+        Some(GrantMessage::JwtBearer(message)) => {
+            let assertion = SecretString::from(message.assertion);
+            checks::length(
+                violations,
+                "jwt_bearer.assertion",
+                assertion.expose_secret(),
+                1,
+                MAX_TOKEN_BYTES,
+            );
+            Some(Box::new(grant::JwtBearer { assertion }))
+        }
         None => {
             violations.push("grant", "must be one of the grants of this issuer");
             None
         }
+    }
+}
+
+fn exchange(
+    message: TokenExchangeGrant,
+    presented: Vec<BindingValue>,
+    violations: &mut FieldViolations,
+) -> grant::TokenExchange {
+    let subject = shown(
+        "subject_token",
+        message.subject_token,
+        &message.subject_token_type,
+        violations,
+    );
+    let has_actor = !message.actor_token.is_empty();
+    if !has_actor && !message.actor_token_type.is_empty() {
+        violations.push(
+            "token_exchange.actor_token_type",
+            "must be absent without an `actor_token`",
+        );
+    }
+    let actor = has_actor.then(|| {
+        shown(
+            "actor_token",
+            message.actor_token,
+            &message.actor_token_type,
+            violations,
+        )
+    });
+    if !matches!(message.requested_token_type.as_str(), "" | ACCESS_TOKEN_TYPE) {
+        let only = format!("must be {ACCESS_TOKEN_TYPE}, or absent");
+        violations.push("token_exchange.requested_token_type", only);
+    }
+    grant::TokenExchange {
+        subject,
+        actor,
+        presented,
+    }
+}
+
+fn shown(field: &str, token: String, kind: &str, violations: &mut FieldViolations) -> grant::ShownToken {
+    checks::length(
+        violations,
+        &format!("token_exchange.{field}"),
+        &token,
+        1,
+        MAX_TOKEN_BYTES,
+    );
+    if !matches!(kind, ACCESS_TOKEN_TYPE | JWT_TYPE) {
+        let one = format!("must be {ACCESS_TOKEN_TYPE} or {JWT_TYPE}");
+        violations.push(format!("token_exchange.{field}_type"), one);
+    }
+    grant::ShownToken {
+        token: token.into(),
+        may_be_external: kind == JWT_TYPE,
     }
 }
 

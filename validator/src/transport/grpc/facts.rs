@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::BufMut;
 use prost::Message as _;
-use tokenbind_index::{BindingRef, Locator, Subject, USER_PREFIX};
+use tokenbind_index::{BindingRef, EXTERNAL_PREFIX, Locator, Subject, USER_PREFIX};
 use tokenbind_proto::answering::WriteFacts;
 use tokenbind_proto::v1;
 
@@ -22,6 +22,7 @@ mod field {
     pub(super) const TOKEN_ID: u32 = 10;
     pub(super) const AUTHORIZED_USER_TYPE: u32 = 11;
     pub(super) const CLAIMS: u32 = 12;
+    pub(super) const ACT: u32 = 13;
 }
 
 /// The numbers of the fields of `Binding`.
@@ -53,6 +54,7 @@ fn write(token: &KnownToken, out: &mut impl Out) {
     let (prefix, name) = match &token.subject {
         Subject::User(name) => (USER_PREFIX, name),
         Subject::Application(client_id) => ("", client_id),
+        Subject::External(name) => (EXTERNAL_PREFIX, name),
     };
     out.varint(key(field::SUBJECT, LENGTH));
     out.varint((prefix.len() + name.len()) as u64);
@@ -66,6 +68,9 @@ fn write(token: &KnownToken, out: &mut impl Out) {
     out.text(field::AUTHORIZED_USER_TYPE, token.subject.authorized_user_type());
     if let Some(claims) = &token.claims {
         out.message(field::CLAIMS, claims.as_ref());
+    }
+    if let Some(act) = &token.act {
+        out.message(field::ACT, act.as_ref());
     }
 }
 
@@ -205,6 +210,7 @@ mod tests {
             token_id: token.locator.encode(),
             authorized_user_type: token.subject.authorized_user_type().to_owned(),
             claims: token.claims.as_deref().cloned(),
+            act: token.act.as_deref().cloned(),
         }
     }
 
@@ -224,7 +230,7 @@ mod tests {
         let grant = (text(), vec(text(), 0..4), vec(text(), 0..4), any::<bool>());
         let times = (0_u64..=253_402_300_799_000_000, 0_u64..=253_402_300_799_000_000);
         let rest = (bindings(), any::<[u8; 16]>(), proptest::option::of(text()));
-        (grant, text(), any::<bool>(), times, rest).prop_map(|(grant, name, user, times, rest)| {
+        (grant, text(), 0..3, times, rest).prop_map(|(grant, name, kind, times, rest)| {
             let (client_id, scopes, audiences, jwt) = grant;
             let (binding, slot, claim) = rest;
             let mut locator = [0; Locator::BYTES];
@@ -238,10 +244,21 @@ mod tests {
                     issuer: None,
                     written: OnceLock::new(),
                 }),
-                subject: if user {
-                    Subject::User(name)
-                } else {
-                    Subject::Application(name)
+                act: (kind == 2).then(|| {
+                    let before = v1::Actor {
+                        subject: name.clone(),
+                        ..v1::Actor::default()
+                    };
+                    Box::new(v1::Actor {
+                        subject: name.clone(),
+                        issuer: name.clone(),
+                        actor: Some(Box::new(before)),
+                    })
+                }),
+                subject: match kind {
+                    0 => Subject::User(name),
+                    1 => Subject::Application(name),
+                    _ => Subject::External(name),
                 },
                 binding,
                 locator: Locator::from_bytes(&locator).unwrap(),

@@ -47,6 +47,7 @@ pub(super) fn introspected(active: Option<&TokenFacts>) -> IntrospectTokenRespon
         aut: token.subject.authorized_user_type().to_owned(),
         cnf: confirmation(token),
         claims: claims(token),
+        act: token.act.as_deref().cloned(),
     }
 }
 

@@ -8,16 +8,16 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 
 /// The members of an object.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Members(pub(crate) Struct);
+pub struct Members(pub Struct);
 
 impl Members {
     /// Reads the text of one object.
-    pub(crate) fn from_slice(json: &[u8]) -> Option<Self> {
+    pub fn from_slice(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
     }
 
     /// Takes a member that must be a text.
-    pub(crate) fn take_text(&mut self, name: &str) -> Option<String> {
+    pub fn take_text(&mut self, name: &str) -> Option<String> {
         match self.0.fields.remove(name)?.kind? {
             Kind::StringValue(text) => Some(text),
             _ => None,
@@ -25,7 +25,7 @@ impl Members {
     }
 
     /// Whether there is such a member.
-    pub(crate) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.0.fields.contains_key(name)
     }
 }

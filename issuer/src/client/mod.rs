@@ -1,0 +1,99 @@
+//! Proves who an application is (RFC 6749, section 2.3; RFC 7523, section 2.2).
+
+mod assertion;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+pub use self::assertion::claimed_client_id;
+use crate::application::Application;
+use crate::context::Issuer;
+use crate::error::IssuerError;
+use crate::throttle::Peer;
+
+/// The only `client_assertion_type`.
+pub const JWT_BEARER_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The credentials that an application presented, once, in one way.
+#[derive(Clone, Debug)]
+pub struct PresentedClient {
+    /// Who it says it is.
+    pub client_id: String,
+    /// The proof.
+    pub proof: Proof,
+    /// From where.
+    pub peer: Peer,
+}
+
+/// The one way in which an application proves who it is.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// None at all: good for public clients alone.
+    None,
+    /// A secret.
+    Secret(SecretString),
+    /// A JWT: its own, or that of the workload that it is.
+    Assertion(SecretString),
+}
+
+/// The application, if the credentials are good. The one place where that is decided.
+///
+/// # Errors
+/// [`IssuerError::InvalidClient`], the same whatever was wrong (A17); [`IssuerError::TooManyAttempts`] (C12);
+/// [`IssuerError::Unavailable`] when the keys of an assertion cannot be had; that of the store.
+pub async fn authenticate(
+    issuer: &Issuer,
+    presented: Option<&PresentedClient>,
+) -> Result<Arc<Application>, IssuerError> {
+    let presented = presented.ok_or(IssuerError::InvalidClient)?;
+    let attempt = issuer.throttle.secret(&presented.client_id, presented.peer)?;
+    match prove(issuer, presented).await {
+        Ok(application) => {
+            attempt.succeeded();
+            Ok(application)
+        }
+        Err(IssuerError::InvalidClient) => Err(attempt.failed(IssuerError::InvalidClient).await),
+        Err(error) => Err(error),
+    }
+}
+
+async fn prove(issuer: &Issuer, presented: &PresentedClient) -> Result<Arc<Application>, IssuerError> {
+    let client_id = &presented.client_id;
+    if let Some(kept) = issuer.applications.kept(client_id)
+        && presented.proof.proves_by_itself(issuer, Some(&kept))
+    {
+        return Ok(kept);
+    }
+    // What is refused is judged by what is stored now: a secret that was just made is good at once, and whether a name is known
+    // here cannot be told from how long a refusal takes.
+    let application = issuer.applications.read(client_id).await?;
+    let enabled = application.filter(|application| !application.disabled);
+    let proven = match &presented.proof {
+        Proof::Assertion(assertion) => assertion::proves(issuer, enabled.as_deref(), assertion).await?,
+        proof => proof.proves_by_itself(issuer, enabled.as_deref()),
+    };
+    let application = enabled.filter(|_| proven).ok_or(IssuerError::InvalidClient)?;
+    issuer.applications.keep(client_id).await;
+    Ok(application)
+}
+
+impl Proof {
+    /// Whether it is enough together with what is known of the application. Never so for an assertion: its `jti` has to be used up,
+    /// and that once.
+    fn proves_by_itself(&self, issuer: &Issuer, application: Option<&Application>) -> bool {
+        let enabled = application.filter(|application| !application.disabled);
+        match self {
+            Self::None => enabled.is_some_and(|it| it.authentication.public),
+            Self::Secret(presented) => {
+                let with_secret = enabled.filter(|it| it.authentication.secret);
+                let secrets = with_secret.map_or(&[][..], |it| &it.secrets);
+                secret::proves(presented, secrets, issuer.clock.now_seconds())
+            }
+            Self::Assertion(_) => false,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What a token was granted on must still be live when it is handed out.
+
+use secrecy::ExposeSecret as _;
+
+use super::granted::Token;
+use super::write::Written;
+use crate::context::Issuer;
+use crate::error::IssuerError;
+use crate::grant::Dependency;
+
+impl Issuer {
+    /// A token that was exchanged for one that died meanwhile is void. Whoever revokes does so before this looks, or after the
+    /// token was written: then that revocation meets it as it meets every token of the subject.
+    pub(super) async fn confirm_dependencies(
+        &self,
+        token: &Token,
+        written: &Written,
+        dependencies: &[Dependency],
+    ) -> Result<(), IssuerError> {
+        for dependency in dependencies {
+            // It has just been replaced by the new one, or is the new one.
+            if dependency.locator.home == token.home && dependency.locator.slot == token.slot {
+                continue;
+            }
+            if self.live_token(dependency.token.expose_secret()).await?.is_none() {
+                // What was answered again was there before, and others hold it.
+                if !written.issued.reused {
+                    self.store.revoke_token(token.home, token.slot, &written.record).await?;
+                }
+                return Err(IssuerError::invalid_field(dependency.field, "ended meanwhile"));
+            }
+        }
+        Ok(())
+    }
+}
