@@ -234,3 +234,10 @@ pub(crate) fn claims(token: &str) -> serde_json::Value {
     )
     .unwrap()
 }
+
+impl Harness {
+    /// What is known of a live token.
+    pub(crate) async fn live_token(&self, token: &str) -> crate::live_token::LiveToken {
+        self.issuer.live_token(token).await.unwrap().unwrap()
+    }
+}

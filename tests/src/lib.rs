@@ -14,6 +14,7 @@ mod client;
 mod deadline;
 mod dev;
 mod errors;
+mod foreign;
 mod process;
 mod proxy;
 mod redis_dump;
@@ -27,6 +28,7 @@ pub use client::{App, Client, Resource, basic, bearer, channel, health, with_aut
 pub use deadline::{DEADLINE, wait_until};
 pub use dev::DevStack;
 pub use errors::{fields, reason, retry_after};
+pub use foreign::{Behaviour, ForeignIssuer, ForeignKey, now};
 pub use process::Process;
 pub use proxy::{Flow, Proxy, Weather};
 pub use redis_dump::dump;

@@ -130,12 +130,7 @@ impl Grant for Loaded {
     }
 
     async fn authorize(&self, _: &Issuer, _: &Application) -> Result<Authorization, IssuerError> {
-        Ok(Authorization {
-            subject: self.0.clone(),
-            scopes: None,
-            attributes: std::collections::BTreeMap::new(),
-            user_version: None,
-        })
+        Ok(Authorization::of(self.0.clone()))
     }
 }
 

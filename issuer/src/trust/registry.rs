@@ -51,6 +51,7 @@ pub struct Trust {
 }
 
 /// What a trusted issuer's JWT says.
+#[derive(Debug)]
 pub(crate) struct Vouched<'a> {
     /// The name of the issuer.
     pub(crate) trusted_issuer: &'a str,

@@ -96,7 +96,7 @@ resources:
         "version: must be set to 1, the version of the format (line 1)",
         "colour: is not a known field (line 2)",
         "applications[0].token_format: must be one of jwt, opaque (line 5)",
-        "applications[0].grants[1]: must be one of password, client_credentials (line 6)",
+        "applications[0].grants[1]: must be one of password, client_credentials, token_exchange, jwt_bearer (line 6)",
         "applications[0].scopes[1]: must be text: put it in quotes (line 8)",
         "applications[0].audiences: must be a list; `[]` is an empty one (line 7)",
         "applications[0].access_token_lifetime_seconds: must be a whole number, not negative (line 10)",

@@ -1,5 +1,6 @@
 //! The rules S1–S17 over the embedded store.
 
+mod exchange;
 mod faults;
 mod grants;
 mod slots;
