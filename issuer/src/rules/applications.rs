@@ -13,6 +13,7 @@ use tonic::async_trait;
 
 use crate::admin::Administration;
 use crate::applications::Applications;
+use crate::client::Proof;
 use crate::context::Issuer;
 use crate::declared::documents;
 use crate::error::IssuerError;
@@ -93,7 +94,7 @@ impl Bench {
 
     async fn ask_with(&self, secret: &str) -> Result<(), IssuerError> {
         let mut request = request("shop", "");
-        request.client.as_mut().unwrap().secret = secret.into();
+        request.client.as_mut().unwrap().proof = Proof::Secret(secret.into());
         self.issuer.issue_token(request).await.map(drop)
     }
 
