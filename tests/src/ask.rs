@@ -1,7 +1,9 @@
 //! Requests for a token, put together word by word.
 
 use tokenbind_proto::v1::issue_token_request::Grant;
-use tokenbind_proto::v1::{ClientCredentialsGrant, IssueTokenRequest, PasswordGrant};
+use tokenbind_proto::v1::{
+    ClientCredentialsGrant, IssueTokenRequest, JwtBearerGrant, PasswordGrant, TokenExchangeGrant,
+};
 
 /// Asks for a token of the application itself.
 pub fn client_credentials() -> IssueTokenRequest {
@@ -17,6 +19,41 @@ pub fn password(username: &str, password: &str) -> IssueTokenRequest {
         grant: Some(Grant::Password(PasswordGrant {
             username: username.to_owned(),
             password: password.to_owned(),
+        })),
+        ..Default::default()
+    }
+}
+
+/// `urn:ietf:params:oauth:token-type:access_token`
+pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// `urn:ietf:params:oauth:token-type:jwt`
+pub const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+/// Asks for a token in exchange for one of the issuer's own or of somebody it trusts.
+pub fn exchange(subject_token: &str) -> IssueTokenRequest {
+    exchange_with(subject_token, "")
+}
+
+/// The same with somebody who acts for the subject.
+pub fn exchange_with(subject_token: &str, actor_token: &str) -> IssueTokenRequest {
+    let actor_token_type = if actor_token.is_empty() { "" } else { JWT };
+    IssueTokenRequest {
+        grant: Some(Grant::TokenExchange(TokenExchangeGrant {
+            subject_token: subject_token.to_owned(),
+            subject_token_type: JWT.to_owned(),
+            actor_token: actor_token.to_owned(),
+            actor_token_type: actor_token_type.to_owned(),
+            requested_token_type: String::new(),
+        })),
+        ..Default::default()
+    }
+}
+
+/// Asks for a token on the assertion of a trusted issuer.
+pub fn jwt_bearer(assertion: &str) -> IssueTokenRequest {
+    IssueTokenRequest {
+        grant: Some(Grant::JwtBearer(JwtBearerGrant {
+            assertion: assertion.to_owned(),
         })),
         ..Default::default()
     }

@@ -62,6 +62,25 @@ impl Stack {
         }
     }
 
+    /// Starts it with sections of a catalog file beside what it always has: trusted issuers, exchange policies.
+    pub async fn start_declaring(backend: Backend, sections: &str) -> Self {
+        match backend {
+            Backend::Memory => {
+                let folder = tempfile::tempdir().expect("a temporary folder");
+                let path = folder.path().join("catalog.yaml");
+                std::fs::write(&path, format!("version: 1\n{sections}")).expect("a catalog");
+                let path = path.to_str().expect("a path in UTF-8").to_owned();
+                Self::memory(&["--catalog", &path]).await
+            }
+            Backend::Redis => {
+                let redis = RedisServer::start();
+                let installation = Installation::new(redis.url());
+                installation.declare(sections);
+                Self::over(redis, installation, &[], &[]).await
+            }
+        }
+    }
+
     async fn memory(arguments: &[&str]) -> Self {
         let arguments = [&["--caller-auth"], arguments].concat();
         let dev = DevStack::start(&arguments);
