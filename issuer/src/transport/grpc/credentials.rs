@@ -96,7 +96,8 @@ pub(super) fn presented_client(
 
 fn in_message(fields: ClientFields, peer: Peer) -> Result<Option<PresentedClient>, IssuerError> {
     let has_assertion = !fields.assertion.expose_secret().is_empty();
-    if has_assertion && fields.assertion_type != JWT_BEARER_ASSERTION {
+    let known = matches!(fields.assertion_type.as_str(), "" | JWT_BEARER_ASSERTION);
+    if has_assertion && !known {
         return Err(IssuerError::InvalidClient);
     }
     let named = Some(fields.id).filter(|id| !id.is_empty());
