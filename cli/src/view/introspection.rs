@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokenbind_proto::v1::IntrospectTokenResponse;
 
-use super::json_object;
+use super::{act_object, json_object};
 use crate::output::{facts, joined};
 
 /// The members of a live token; of any other, that it is not active.
@@ -36,6 +36,9 @@ impl From<IntrospectTokenResponse> for IntrospectionView {
             members.insert("aud".to_owned(), answer.aud.into());
             if let Some(confirmation) = answer.cnf {
                 members.insert("cnf".to_owned(), json!({"x5t#S256": confirmation.x5t_s256}));
+            }
+            if let Some(act) = &answer.act {
+                members.insert("act".to_owned(), act_object(act).into());
             }
             if let Some(claims) = answer.claims {
                 members.insert("claims".to_owned(), json_object(claims).into());

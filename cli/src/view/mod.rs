@@ -44,3 +44,14 @@ fn json_value(value: prost_types::Value) -> serde_json::Value {
 fn yes(set: bool) -> String {
     if set { "yes".to_owned() } else { String::new() }
 }
+
+/// The claim `act` (RFC 8693, section 4.1).
+fn act_object(actor: &tokenbind_proto::v1::Actor) -> serde_json::Map<String, serde_json::Value> {
+    let mut object = serde_json::Map::new();
+    object.insert("sub".to_owned(), actor.subject.clone().into());
+    object.insert("iss".to_owned(), actor.issuer.clone().into());
+    if let Some(before) = &actor.actor {
+        object.insert("act".to_owned(), act_object(before).into());
+    }
+    object
+}

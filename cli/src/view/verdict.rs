@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokenbind_proto::v1::{Decision, Freshness, TokenFacts, ValidateTokenResponse};
 
-use super::{BindingView, json_object, span, timestamp, to_the_second};
+use super::{BindingView, act_object, json_object, span, timestamp, to_the_second};
 use crate::output::{facts, joined};
 use crate::words;
 
@@ -36,6 +36,8 @@ struct TokenView {
     expires_at: String,
     token_id: String,
     authorized_user_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Map<String, Value>>,
     claims: Map<String, Value>,
 }
 
@@ -75,6 +77,7 @@ impl From<TokenFacts> for TokenView {
             binding: token.binding.into(),
             token_id: token.token_id,
             authorized_user_type: token.authorized_user_type,
+            act: token.act.as_ref().map(act_object),
             claims: token.claims.map(json_object).unwrap_or_default(),
         }
     }
@@ -116,6 +119,9 @@ impl VerdictView {
                 ("issued", to_the_second(&token.issued_at)),
                 ("ends", to_the_second(&token.expires_at)),
             ]);
+            if let Some(act) = &token.act {
+                rows.push(("acted on by", Value::from(act.clone()).to_string()));
+            }
             if !token.claims.is_empty() {
                 rows.push(("claims", Value::from(token.claims.clone()).to_string()));
             }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingIndex, BindingTag, Clock, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home, IndexError, Issue, IssuePolicy, Issued, Locator, Nonce, Page, Put, Revision, Revoked, Selection, SingleUse, Slot, Subject, UseDigest,
+    BindingIndex, BindingTag, Clock, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home,
+    IndexError, Issue, IssuePolicy, Issued, Locator, Nonce, Page, Put, Revision, Revoked, Selection, SingleUse, Slot,
+    Subject, UseDigest,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod kubernetes;
 mod snippets;
 
 use std::os::unix::fs::PermissionsExt as _;
