@@ -45,7 +45,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Starts the development stack: issuer and validator in one process, with sample data
-    Dev(DevArgs),
+    Dev(Box<DevArgs>),
 
     /// Measures the services: throughput, latency, memory, and the time from a revocation to the denials
     Bench(Box<BenchArgs>),

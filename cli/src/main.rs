@@ -39,7 +39,7 @@ async fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
     let telemetry = telemetry::init("tokenbind", &config).map_err(|error| CliError::usage(error.to_string()))?;
     let done = match cli.command {
         // Its calls come from others, with traces of their own.
-        Command::Dev(arguments) => Box::pin(dev::run(arguments, &config, &telemetry, output)).await,
+        Command::Dev(arguments) => Box::pin(dev::run(*arguments, &config, &telemetry, output)).await,
         Command::Bench(arguments) => Box::pin(bench::run(*arguments, output)).await,
         Command::BenchWorker => bench::run_worker().await,
         Command::Client(command) => {

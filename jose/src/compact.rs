@@ -103,6 +103,7 @@ impl fmt::Debug for CompactJws<'_> {
 }
 
 /// A member that may be absent, but not of another type.
+#[expect(clippy::option_option, reason = "the outer one is for another type, and only here")]
 fn optional(header: &mut Members, name: &str) -> Option<Option<String>> {
     if header.has(name) {
         header.take_text(name).map(Some)

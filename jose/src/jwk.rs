@@ -130,14 +130,12 @@ impl PublicKeySet {
     /// The key of this name and algorithm. A token without a `kid` means the only key of a set.
     pub fn find(&self, kid: Option<&str>, alg: &str) -> Option<&Arc<PublicKey>> {
         let mut fitting = self.keys.iter().filter(|key| key.algorithm.as_str() == alg);
-        match kid {
-            Some(kid) => fitting.find(|key| key.kid() == Some(kid)),
-            None => {
-                let only = fitting.next()?;
-                let others = self.keys.iter().any(|key| key.kid != only.kid);
-                (!others && fitting.next().is_none()).then_some(only)
-            }
+        if let Some(kid) = kid {
+            return fitting.find(|key| key.kid() == Some(kid));
         }
+        let only = fitting.next()?;
+        let others = self.keys.iter().any(|key| key.kid != only.kid);
+        (!others && fitting.next().is_none()).then_some(only)
     }
 }
 

@@ -139,7 +139,7 @@ fn keys(fields: &mut Fields<'_>, algorithms: &[Algorithm], folder: &Path) -> Opt
     let plain = uri.starts_with("http:");
     require(
         fields,
-        !(plain && !token.is_empty()),
+        !plain || token.is_empty(),
         "jwks_bearer_token_file",
         "needs an https `jwks_uri`",
     );

@@ -48,29 +48,34 @@ async fn bench() -> Bench {
     let keys = Some(Keys::JwksJson(bench.own.jwks().to_string()));
     bench.declare("secret", None).await;
     bench
-        .declare("signs", authentication(&[Method::PrivateKeyJwt], keys.clone()))
+        .declare("signs", Some(authentication(&[Method::PrivateKeyJwt], keys.clone())))
         .await;
     bench
-        .declare("both", authentication(&[Method::PrivateKeyJwt, Method::Secret], keys))
+        .declare(
+            "both",
+            Some(authentication(&[Method::PrivateKeyJwt, Method::Secret], keys)),
+        )
         .await;
-    let workload = authentication(&[Method::WorkloadToken], None).map(|declared| ClientAuthentication {
+    let workload = ClientAuthentication {
         workload: Some(WorkloadIdentity {
             trusted_issuer: "cluster".to_owned(),
             subject: "system:cart".to_owned(),
         }),
-        ..declared
-    });
-    bench.declare("workload", workload).await;
-    bench.declare("public", authentication(&[Method::None], None)).await;
+        ..authentication(&[Method::WorkloadToken], None)
+    };
+    bench.declare("workload", Some(workload)).await;
+    bench
+        .declare("public", Some(authentication(&[Method::None], None)))
+        .await;
     bench
 }
 
-fn authentication(methods: &[Method], keys: Option<Keys>) -> Option<ClientAuthentication> {
-    Some(ClientAuthentication {
+fn authentication(methods: &[Method], keys: Option<Keys>) -> ClientAuthentication {
+    ClientAuthentication {
         methods: methods.iter().map(|method| *method as i32).collect(),
         keys,
         workload: None,
-    })
+    }
 }
 
 impl Bench {
@@ -236,7 +241,7 @@ async fn keys_at_a_url_are_fetched_and_rotate() {
     let server = ForeignIssuer::start(Behaviour::Serve(bench.own.jwks())).await;
     let keys = Some(Keys::JwksUri(server.jwks_uri()));
     bench
-        .declare("remote", authentication(&[Method::PrivateKeyJwt], keys))
+        .declare("remote", Some(authentication(&[Method::PrivateKeyJwt], keys)))
         .await;
     assert!(
         bench

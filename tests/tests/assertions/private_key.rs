@@ -42,7 +42,7 @@ async fn an_application_signs_instead_of_keeping_a_secret(setting: Setting) {
 async fn c4_two_proofs_at_once_are_refused(setting: Setting) {
     let assertion = setting.signed("signs", "1");
     let mut both = asserting(client_credentials(), "signs", &assertion);
-    both.client_secret = "secret".to_owned();
+    "secret".clone_into(&mut both.client_secret);
     let error = setting.stack.tokens().issue_token(both).await.unwrap_err();
     assert_eq!(
         (reason(&error).as_str(), fields(&error)),
@@ -62,14 +62,14 @@ async fn c4_two_proofs_at_once_are_refused(setting: Setting) {
         assert_eq!(fields(&error), ["client_assertion_type"]);
     }
     let mut unknown = asserting(client_credentials(), "signs", &assertion);
-    unknown.client_assertion_type = "urn:ietf:params:oauth:client-assertion-type:saml2-bearer".to_owned();
+    "urn:ietf:params:oauth:client-assertion-type:saml2-bearer".clone_into(&mut unknown.client_assertion_type);
     let error = setting.stack.tokens().issue_token(unknown).await.unwrap_err();
     assert_eq!(reason(&error), "invalid_client");
     setting.own_token("signs", &assertion).await.unwrap();
 }
 
 async fn c69_c70_c71_a_bad_client_assertion_is_an_invalid_client(setting: Setting) {
-    let good = setting.claims("signs", "good");
+    let good = Setting::claims("signs", "good");
     for (name, value) in [
         ("iss", json!("remote")),
         ("sub", json!("remote")),
@@ -135,7 +135,7 @@ async fn c72_an_assertion_that_one_issuer_took_no_other_takes() {
 }
 
 async fn c33_c34_no_forged_client_assertion_passes(setting: Setting) {
-    let claims = setting.claims("signs", "1");
+    let claims = Setting::claims("signs", "1");
     let thief = ForeignKey::new("own");
     let sink = tokenbind_tests::ForeignIssuer::start(Behaviour::Serve(thief.jwks())).await;
     let with = |key: &ForeignKey, name: &str, value| {
@@ -163,7 +163,7 @@ async fn a17_whatever_is_wrong_is_answered_alike(setting: Setting) {
     let mut answers = Vec::new();
     for (client_id, assertion) in [
         ("nobody", setting.signed("nobody", "1")),
-        ("signs", ForeignKey::new("own").sign(&setting.claims("signs", "1"))),
+        ("signs", ForeignKey::new("own").sign(&Setting::claims("signs", "1"))),
         ("with-secret", setting.signed("with-secret", "1")),
         ("workload", setting.signed("workload", "1")),
         ("signs", "x".to_owned()),
@@ -195,7 +195,7 @@ async fn keys_at_a_url_rotate(setting: Setting) {
     assert_eq!(setting.own_server.requests().len(), 1);
     let next = ForeignKey::new("next");
     setting.own_server.behave(Behaviour::Serve(next.jwks()));
-    let claims = setting.claims("remote", "3");
+    let claims = Setting::claims("remote", "3");
     setting.own_token("remote", &next.sign(&claims)).await.unwrap();
     let error = setting
         .own_token("remote", &setting.signed("remote", "4"))

@@ -83,13 +83,13 @@ impl Setting {
     }
 
     /// What an application says of itself for a minute.
-    pub(crate) fn claims(&self, client_id: &str, jti: &str) -> Value {
+    pub(crate) fn claims(client_id: &str, jti: &str) -> Value {
         json!({"iss": client_id, "sub": client_id, "aud": OWN, "exp": now() + 60, "iat": now(), "jti": jti})
     }
 
     /// The same, signed by the application's key.
     pub(crate) fn signed(&self, client_id: &str, jti: &str) -> String {
-        self.own.sign(&self.claims(client_id, jti))
+        self.own.sign(&Self::claims(client_id, jti))
     }
 
     /// What the cluster says of one of its accounts for a while.

@@ -17,15 +17,15 @@ pub(super) struct AuthenticationArgs {
     #[arg(long = "authentication", value_name = "METHOD", value_parser = words::authentication_methods())]
     methods: Vec<ClientAuthenticationMethod>,
 
-    /// File with its public keys as a JWK Set, for private_key_jwt
+    /// File with its public keys as a JWK Set, for `private_key_jwt`
     #[arg(long, value_name = "FILE", requires = "methods")]
     jwks_file: Option<PathBuf>,
 
-    /// URL of its public keys, for private_key_jwt
+    /// URL of its public keys, for `private_key_jwt`
     #[arg(long, value_name = "URL", requires = "methods", conflicts_with = "jwks_file")]
     jwks_uri: Option<String>,
 
-    /// Name of the trusted issuer that vouches for it, for workload_token
+    /// Name of the trusted issuer that vouches for it, for `workload_token`
     #[arg(long, value_name = "NAME", requires_all = ["methods", "workload_subject"])]
     workload_issuer: Option<String>,
 
