@@ -13,6 +13,7 @@ use tokenbind_tests::{Behaviour, ForeignIssuer, ForeignKey};
 use super::{PresentedClient, Proof, authenticate};
 use crate::error::IssuerError;
 use crate::test_support::{Harness, SECRET};
+use crate::throttle::Peer;
 use crate::trust::{IssuerKeys, Trust, TrustDeclaration, TrustedIssuer};
 
 const OWN: &str = "https://issuer.example";
@@ -98,6 +99,7 @@ impl Bench {
         let presented = PresentedClient {
             client_id: client_id.to_owned(),
             proof,
+            peer: Peer::default(),
         };
         authenticate(&self.harness.issuer, Some(&presented)).await.map(drop)
     }

@@ -11,7 +11,7 @@ use tokenbind_index::{AttemptCounter, AttemptCounters, AttemptKey, Clock, IndexE
 use tokenbind_proto::v1::TokenFormat;
 
 use super::{Peer, PeerAddresses, Throttle};
-use crate::client::PresentedClient;
+use crate::client::{PresentedClient, Proof};
 use crate::error::IssuerError;
 use crate::opaque::OpaqueKeys;
 use crate::test_support::{CountingEntropy, Harness, START_US, client, request, request_for};
@@ -228,7 +228,7 @@ async fn c12_a_right_secret_asks_the_counters_nothing() {
     assert_eq!(asked(), (1, 0), "a right password reads them once");
     let mut wrong = request("shop", "");
     wrong.client = Some(PresentedClient {
-        secret: SecretString::from("wrong"),
+        proof: Proof::Secret(SecretString::from("wrong")),
         ..client("shop")
     });
     assert_eq!(issuer.issue_token(wrong).await.unwrap_err(), IssuerError::InvalidClient);
