@@ -84,7 +84,8 @@ fn age(server: &RedisServer, by: Duration) {
             else redis.call('PEXPIRE', key, left - ARGV[1]) end
           end
           local kind = redis.call('TYPE', key).ok
-          if kind == 'string' then
+          -- What was used up is no record.
+          if kind == 'string' and string.sub(key, 1, 11) == 'tokenbind:{' then
             local revision = struct.unpack('<I8', redis.call('GET', key), 2)
             redis.call('SETRANGE', key, 1, struct.pack('<I8', revision - ARGV[1] * 1000))
           end
