@@ -12,8 +12,12 @@ use super::attempts::AttemptScripts;
 use super::keys::Keys;
 use super::lanes::Lanes;
 use super::scripts::Scripts;
+use super::store_clock::StoreClock;
 use super::{RedisIndex, is_refusal};
 use crate::namespace::Namespace;
+
+/// How much of the time-out of an answer Redis has to begin with what it was sent: the rest is for the way.
+const PATIENCE: f64 = 0.8;
 
 /// How to reach the index.
 #[derive(Clone, Debug)]
@@ -106,6 +110,8 @@ impl RedisIndex {
             lanes: Arc::new(Lanes::new(options)?),
             checked: Arc::default(),
             keys: Keys::new(options.namespace.clone()),
+            clock: Arc::new(StoreClock::new()),
+            patience: options.response_timeout.mul_f64(PATIENCE),
             scripts: Arc::new(Scripts::new()),
             attempts: Arc::new(AttemptScripts::new()),
         })

@@ -13,11 +13,13 @@ mod keys;
 mod lanes;
 mod scripts;
 mod single_use;
+mod store_clock;
 mod tokens;
 mod tracking;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
@@ -29,6 +31,7 @@ use attempts::AttemptScripts;
 use keys::Keys;
 use lanes::Lanes;
 use scripts::Scripts;
+use store_clock::StoreClock;
 
 /// An index in Redis. Clones share the connections.
 #[derive(Clone)]
@@ -37,6 +40,9 @@ pub struct RedisIndex {
     /// Whether the Redis was found fit; before, nothing is asked of it.
     checked: Arc<AtomicBool>,
     keys: Keys,
+    clock: Arc<StoreClock>,
+    /// For how long whoever asks waits for the answer; a little less, so that nothing is done that nobody hears of.
+    patience: Duration,
     scripts: Arc<Scripts>,
     attempts: Arc<AttemptScripts>,
 }

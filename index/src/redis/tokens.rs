@@ -37,6 +37,10 @@ impl BindingIndex for RedisIndex {
             .arg(record.encode_to_vec())
             .arg(record.lifetime_ms)
             .arg(&member);
+        match self.clock.after(self.patience) {
+            Some(latest) => script.arg(latest),
+            None => script.arg(""),
+        };
         // What is not needed is not sent: each argument costs Redis some time.
         match policy {
             IssuePolicy::Keep { except } => {
@@ -59,7 +63,11 @@ impl BindingIndex for RedisIndex {
             .invoke_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
-        issued(answer)
+        let issued = issued(answer)?;
+        if let Issued::New { revision, .. } = issued {
+            self.clock.told(revision);
+        }
+        Ok(issued)
     }
 
     async fn read(&self, locator: &Locator) -> Result<Option<TokenRecord>, IndexError> {
@@ -136,7 +144,9 @@ impl BindingIndex for RedisIndex {
             .query_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
-        Ok(seconds * 1_000_000 + micros)
+        let revision = seconds * 1_000_000 + micros;
+        self.clock.told(revision);
+        Ok(revision)
     }
 }
 
@@ -179,6 +189,7 @@ fn issued(answer: Vec<redis::Value>) -> Result<Issued, IndexError> {
         }
         "limit" => Ok(Issued::LimitReached),
         "behind" => Ok(Issued::GenerationBehind),
+        "late" => Err(IndexError::Unavailable("Redis got to it too late".to_owned())),
         _ => Err(corrupt("a script answered an unknown outcome")),
     }
 }

@@ -50,6 +50,10 @@ pub async fn authenticate(
     presented: Option<&PresentedClient>,
 ) -> Result<Arc<Application>, IssuerError> {
     let presented = presented.ok_or(IssuerError::InvalidClient)?;
+    // A secret can be guessed; a signature cannot, and a name alone proves nothing.
+    let Proof::Secret(_) = presented.proof else {
+        return prove(issuer, presented).await;
+    };
     let attempt = issuer.throttle.secret(&presented.client_id, presented.peer)?;
     match prove(issuer, presented).await {
         Ok(application) => {

@@ -58,13 +58,15 @@ end
 --
 -- - `key`, `list`: the slot's record and the subject's list. `key` ends with the slot.
 -- - `record`: without its revision; `lifetime`: of the record, in ms; `member`: of the list.
+-- - `latest`: by when (us) it must be done, or nil. A Redis that was stopped goes on with what it was sent, when whoever sent
+--   it has long been told that it failed.
 -- - `least_left`: the least ms left of a live token that is kept; nil to replace whatever there is.
 -- - `except`: the revision (8 bytes, little-endian) that is not kept, or an empty text.
 -- - `most`: the most bindings, or nil; `evict`: what happens to one more, see `make_room`.
 --
--- Answers `{'new', revision, superseded (0 or 1)}`, `{'kept', record, ms left}`, `{'limit'}` or `{'behind'}`. After all but
--- the first, nothing was changed.
-local function issue(key, list, record, lifetime, member, least_left, except, most, evict)
+-- Answers `{'new', revision, superseded (0 or 1)}`, `{'kept', record, ms left}`, `{'limit'}`, `{'behind'}` or `{'late'}`. After all
+-- but the first, nothing was changed.
+local function issue(key, list, record, lifetime, member, latest, least_left, except, most, evict)
   local generation = struct.unpack('<I4', record, 2)
   local old = redis.call('GET', key)
   local superseded = 0
@@ -79,8 +81,9 @@ local function issue(key, list, record, lifetime, member, least_left, except, mo
       superseded = 1
     end
   end
-  if most and not make_room(string.sub(key, 1, -17), list, member, generation, most, evict) then return {'limit'} end
   local now = now_us()
+  if latest and now > latest then return {'late'} end
+  if most and not make_room(string.sub(key, 1, -17), list, member, generation, most, evict) then return {'limit'} end
   redis.call('SET', key, REVISION_TAG .. struct.pack('<I8', now) .. record, 'PX', lifetime)
   file(list, member, math.floor(now / 1000), lifetime)
   return {'new', now, superseded}
