@@ -9,7 +9,7 @@ on_every_backend!(each_field_of_the_binding_service_has_a_limit);
 
 const LIST: &[Spoiled<ListBindingsRequest>] = &[
     (&["subject"], |it| it.subject.clear()),
-    (&["subject"], |it| it.subject = "x".repeat(261)),
+    (&["subject"], |it| it.subject = "x".repeat(293)),
     (&["client_id"], |it| it.client_id = "x".repeat(256)),
     (&["page_size"], |it| it.page_size = 1_001),
     (&["page_token"], |it| it.page_token = "x".repeat(100_000)),
@@ -23,7 +23,7 @@ const LIST: &[Spoiled<ListBindingsRequest>] = &[
 
 const BINDING: &[Spoiled<RevokeBindingRequest>] = &[
     (&["subject"], |it| it.subject.clear()),
-    (&["subject"], |it| it.subject = "x".repeat(261)),
+    (&["subject"], |it| it.subject = "x".repeat(293)),
     (&["client_id"], |it| it.client_id = "x".repeat(256)),
     (&["token_binding_id"], |it| it.token_binding_id.clear()),
     (&["token_binding_id"], |it| it.token_binding_id = " ".into()),
@@ -32,7 +32,7 @@ const BINDING: &[Spoiled<RevokeBindingRequest>] = &[
 
 const SUBJECT: &[Spoiled<RevokeSubjectRequest>] = &[
     (&["subject"], |it| it.subject.clear()),
-    (&["subject"], |it| it.subject = "x".repeat(261)),
+    (&["subject"], |it| it.subject = "x".repeat(293)),
     (&["client_id"], |it| it.client_id = "x".repeat(256)),
 ];
 

@@ -7,11 +7,12 @@ mod canaries;
 mod watch;
 
 use tokenbind_proto::v1::{
-    BindingType, IntrospectTokenRequest, IssueTokenRequest, Presenter, RevokeBindingRequest, RevokeTokenRequest,
-    RotateApplicationSecretRequest, TokenFormat, UpdateUserRequest, User, ValidateTokenRequest,
+    Application, BindingType, GrantType, IntrospectTokenRequest, IssueTokenRequest, Presenter, RevokeBindingRequest,
+    RevokeTokenRequest, RotateApplicationSecretRequest, TokenFormat, UpdateUserRequest, User, ValidateTokenRequest,
 };
 use tokenbind_tests::{
-    App, Ask as _, Resource, Stack, basic, bearer, client_credentials, dump, mask, password, with_authorization,
+    App, Ask as _, Resource, Stack, basic, bearer, client_credentials, dump, exchange, exchange_with, jwt_bearer, mask,
+    password, shop, with_authorization,
 };
 use tonic::Request;
 
@@ -128,6 +129,21 @@ async fn fail(stack: &Stack, canaries: &mut Canaries, app: &App, api: &Resource)
     ];
     for request in requests {
         stack.tokens().issue_token(request).await.unwrap_err();
+    }
+    let exchanger = Application {
+        grants: [GrantType::TokenExchange, GrantType::JwtBearer].map(Into::into).into(),
+        ..shop(&format!("exchanger-{}", app.id), TokenFormat::Jwt)
+    };
+    let exchanger = stack.create_app(exchanger).await.unwrap();
+    let forged = format!("eyJhbGciOiJFZERTQSJ9.{wrong}.{wrong}");
+    for token in [&wrong, &forged] {
+        for request in [exchange(token), exchange_with(token, token), jwt_bearer(token)] {
+            stack.issue(&exchanger, request).await.unwrap_err();
+        }
+        let mut asserting = client_credentials();
+        asserting.client_assertion.clone_from(token);
+        "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".clone_into(&mut asserting.client_assertion_type);
+        stack.tokens().issue_token(asserting).await.unwrap_err();
     }
     for header in [
         basic(&app.id, &wrong),

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tokenbind_index::{BindingId, BindingValue, Clock, Subject};
+use tokenbind_index::{BindingId, BindingIndex as _, BindingValue, Clock, Subject};
 use tokenbind_jose::Algorithm;
 use tokenbind_proto::v1::{Application, BindingType, GrantType, TokenFormat};
 use tokenbind_tests::ForeignKey;
@@ -342,6 +342,27 @@ async fn a_dead_subject_token_and_one_whose_user_is_gone_are_refused() {
     bench.harness.user("alice", |user| user.disabled = true).await;
     let error = bench.issue(exchange("cart", text(&newer), None, "")).await.unwrap_err();
     assert_eq!(error.reason(), "invalid_request");
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_while_it_is_exchanged_gives_nothing() {
+    let bench = bench().await;
+    for (shop, cart) in [("shop", "cart-jwt"), ("shop-jwt", "cart")] {
+        let subject = bench.login(shop, "").await;
+        let issuer = super::faults::dying(&bench.harness, text(&subject));
+        let error = issuer
+            .issue_token(exchange(cart, text(&subject), None, ""))
+            .await
+            .unwrap_err();
+        assert_eq!(fields(&error), ["token_exchange.subject_token"]);
+        let home = Subject::User("alice".to_owned()).home();
+        let left = bench.harness.memory.list(home, None, 10).await.unwrap();
+        assert!(left.tokens.is_empty(), "what was written is void");
+        // The same on a token that lives.
+        let subject = bench.login(shop, "").await;
+        assert!(bench.issue(exchange(cart, text(&subject), None, "")).await.is_ok());
+        bench.harness.clock.advance(Duration::from_secs(3_600));
+    }
 }
 
 #[tokio::test]

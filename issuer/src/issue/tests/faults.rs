@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
     BindingIndex, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home, IndexError, Issue,
-    Issued, Locator, Page, Put, Revision, Revoked, Selection, SingleUse, Slot, UseDigest,
+    Issued, Locator, Page, Put, Revision, Revoked, Selection, SingleUse, Slot, TokenReference, UseDigest,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::TokenFormat;
@@ -23,6 +23,8 @@ enum At {
     Revoked(AtomicUsize),
     /// Somebody changes the user, and has not come to revoke yet.
     UserChanges,
+    /// The token that is being exchanged is revoked.
+    SubjectTokenDies(TokenReference),
 }
 
 /// The embedded store, but for one moment.
@@ -42,6 +44,12 @@ impl Faulty {
                     let mut newer = issue.clone();
                     newer.record.generation = raised.unwrap().0;
                     self.inner.issue(newer).await?;
+                }
+            }
+            At::SubjectTokenDies(reference) => {
+                let locator = &reference.locator;
+                if let Some(record) = self.inner.read(locator).await? {
+                    self.inner.revoke_token(locator.home, locator.slot, &record).await?;
                 }
             }
             At::UserChanges => {
@@ -123,6 +131,10 @@ impl SingleUse for Faulty {
     async fn consume(&self, what: UseDigest, remember: Duration) -> Result<bool, IndexError> {
         self.inner.consume(what, remember).await
     }
+}
+
+pub(super) fn dying(harness: &Harness, token: &str) -> crate::Issuer {
+    faulty(harness, At::SubjectTokenDies(TokenReference::parse(token).unwrap()))
 }
 
 fn faulty(harness: &Harness, at: At) -> crate::Issuer {

@@ -1,7 +1,7 @@
 //! `tokenbind.v1.TokenService`.
 
 use secrecy::{ExposeSecret as _, SecretString};
-use tokenbind_index::{BindingValue, MAX_TOKEN_BYTES};
+use tokenbind_index::{BindingId, BindingValue, MAX_TOKEN_BYTES};
 use tokenbind_proto::v1::issue_token_request::Grant as GrantMessage;
 use tokenbind_proto::v1::token_service_server::TokenService;
 use tokenbind_proto::v1::{
@@ -105,14 +105,16 @@ fn issue_request(
         assertion: message.client_assertion.into(),
     };
     let client = presented_client(metadata, peer, fields, &mut violations)?;
-    let binding_id = checks::binding_id(&mut violations, &message.token_binding_id);
-    let presented = binding_id.clone().map(BindingValue::ClientRequest);
+    // What is wrong with it is told below, in the order of the fields.
+    let presented = BindingId::parse(&message.token_binding_id).ok().flatten();
+    let presented = presented.map(BindingValue::ClientRequest);
     let presented = presented
         .into_iter()
         .chain(certificate_sha256.map(BindingValue::Certificate));
     let grant = grant(message.grant, presented.collect(), peer, &mut violations);
     checks::scopes(&mut violations, &message.scopes);
     checks::audiences(&mut violations, &message.audiences);
+    let binding_id = checks::binding_id(&mut violations, &message.token_binding_id);
     violations.finish()?;
     let grant = grant.ok_or_else(|| IssuerError::invalid_field("grant", "must be set"))?;
     let (scopes, audiences) = (message.scopes, message.audiences);
