@@ -94,12 +94,12 @@ async fn every_violation_of_a_request_is_told_with_its_path() {
     let expected = [
         "client_id",
         "client_secret",
-        "token_binding_id",
         "password.username",
         "password.password",
         "scopes[1]",
         "scopes[2]",
         "audiences[0]",
+        "token_binding_id",
     ];
     assert_eq!(fields(&status), expected);
 
