@@ -103,9 +103,16 @@ pub(crate) fn binding_types() -> impl TypedValueParser<Value = BindingType> {
 
 /// Reads a grant.
 pub(crate) fn grants() -> impl TypedValueParser<Value = GrantType> {
-    let words = ["password", "client_credentials", "token_exchange", "jwt_bearer"];
+    let words = [
+        "password",
+        "client_credentials",
+        "refresh_token",
+        "token_exchange",
+        "jwt_bearer",
+    ];
     PossibleValuesParser::new(words).map(|word| match word.as_str() {
         "password" => GrantType::Password,
+        "refresh_token" => GrantType::RefreshToken,
         "token_exchange" => GrantType::TokenExchange,
         "jwt_bearer" => GrantType::JwtBearer,
         _ => GrantType::ClientCredentials,

@@ -4,8 +4,9 @@
 //! is one atomic write, superseding needs no further one, and validating is one read and a comparison of digests. What is
 //! missing is not live: whatever the store loses fails closed.
 //!
-//! [`BindingIndex`] holds the tokens, [`DocumentStore`] what is declared (applications, users, resources, public keys),
-//! [`AttemptCounters`] failed guesses, and [`SingleUse`] what was used up. Two stores implement all of them: [`memory`] for development and as the model that tests compare with, and [`redis`].
+//! [`BindingIndex`] holds the tokens, [`FamilyIndex`] the refresh tokens, [`DocumentStore`] what is declared (applications, users,
+//! resources, public keys), [`AttemptCounters`] failed guesses, and [`SingleUse`] what was used up. Two stores implement all of them:
+//! [`memory`] for development and as the model that tests compare with, and [`redis`].
 
 mod attempts;
 mod binding;
@@ -14,11 +15,13 @@ mod digest;
 mod document;
 mod entropy;
 mod error;
+mod family;
 mod locator;
 mod member;
 pub mod memory;
 mod namespace;
 pub mod redis;
+mod refresh_token;
 mod secret;
 mod single_use;
 mod slot;
@@ -33,8 +36,13 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use document::{Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Put};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::IndexError;
+pub use family::{
+    Begin, Begun, FamilyIndex, FamilyLocator, FamilyPosition, Grace, ListedFamily, LiveFamily, MAX_FAMILIES,
+    MAX_FAMILY_TOKENS, Refresh, Refreshed, Rotate,
+};
 pub use locator::{Home, Locator, Nonce, Slot};
 pub use namespace::{Namespace, NamespaceError};
+pub use refresh_token::RefreshToken;
 pub use secret::{GeneratedSecret, SecretHash};
 pub use single_use::{SingleUse, UseDigest};
 pub use slot::SlotDefinition;
@@ -50,6 +58,6 @@ pub use tracking::{Confirmed, Stamp, Stamped, TrackedIndex};
 pub const MAX_TOKEN_BYTES: usize = 8_192;
 
 /// A whole store.
-pub trait Store: BindingIndex + DocumentStore + SingleUse {}
+pub trait Store: BindingIndex + FamilyIndex + DocumentStore + SingleUse {}
 
-impl<T: BindingIndex + DocumentStore + SingleUse> Store for T {}
+impl<T: BindingIndex + FamilyIndex + DocumentStore + SingleUse> Store for T {}

@@ -18,6 +18,12 @@ impl Home {
         Self(digest)
     }
 
+    /// Reads the bytes of a hash tag. `None` for what none has: a home with a brace would be a tag of another shape than the
+    /// one that was written.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+        (!bytes.contains(&b'}')).then_some(Self(bytes))
+    }
+
     /// The bytes of the hash tag.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -63,9 +69,8 @@ impl Locator {
         home.copy_from_slice(&bytes[..16]);
         slot.copy_from_slice(&bytes[16..32]);
         nonce.copy_from_slice(&bytes[32..]);
-        // A home with a brace would be a hash tag of another shape than the one that was written.
-        (!home.contains(&b'}')).then_some(Self {
-            home: Home(home),
+        Some(Self {
+            home: Home::from_bytes(home)?,
             slot: Slot(slot),
             nonce: Nonce(nonce),
         })

@@ -1,6 +1,7 @@
-//! An entry of a subject's list: which slot, and what it is filed under.
+//! An entry of a subject's list: which slot or family, and what it is filed under.
 
 use crate::binding::{ApplicationTag, BindingTag};
+use crate::family::FamilyPosition;
 use crate::locator::Slot;
 use crate::store::{Issue, Selection};
 
@@ -23,13 +24,6 @@ impl Member {
         }
     }
 
-    pub(crate) fn is_selected(&self, selection: &Selection) -> bool {
-        selection
-            .application
-            .is_none_or(|application| application == self.application)
-            && selection.binding.is_none_or(|binding| binding == self.binding)
-    }
-
     pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         bytes[..16].copy_from_slice(&self.slot.0);
@@ -42,5 +36,27 @@ impl Member {
         (bytes.len() == Self::BYTES)
             .then(|| bytes.first_chunk().copied().map(Slot))
             .flatten()
+    }
+}
+
+/// An entry of a subject's list. The scripts of the Redis store tell the two apart by their lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Listed {
+    Token(Member),
+    Family(FamilyPosition),
+}
+
+impl Listed {
+    pub(crate) fn tags(&self) -> (ApplicationTag, BindingTag) {
+        match self {
+            Self::Token(member) => (member.application, member.binding),
+            Self::Family(position) => (position.application, position.binding),
+        }
+    }
+
+    pub(crate) fn is_selected(&self, selection: &Selection) -> bool {
+        let (application, binding) = self.tags();
+        selection.application.is_none_or(|selected| selected == application)
+            && selection.binding.is_none_or(|selected| selected == binding)
     }
 }

@@ -5,6 +5,7 @@ use tokenbind_proto::index::v1::TokenRecord;
 
 use crate::binding::{ApplicationTag, BindingTag};
 use crate::error::IndexError;
+use crate::family::ListedFamily;
 use crate::locator::{Home, Locator, Slot};
 
 /// A live opaque token is answered again only with at least this much left, in milliseconds (S15).
@@ -42,7 +43,7 @@ pub enum IssuePolicy {
     },
 }
 
-/// A cap on the live bindings of one subject in one application (S16).
+/// A cap on the live bindings of one subject in one application (S16): those that have a live token or family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BindingLimit {
     /// At least 1.
@@ -98,7 +99,7 @@ pub struct Selection {
 pub struct Revoked {
     /// When it was done: whoever reads at or after this sees none of the tokens.
     pub revision: Revision,
-    /// How many slots were emptied.
+    /// How many tokens and families died.
     pub count: u64,
 }
 
@@ -125,6 +126,8 @@ pub struct ListedToken {
 pub struct Page {
     /// Those that end first first. May be fewer than asked although more follow.
     pub tokens: Vec<ListedToken>,
+    /// The families among them, likewise.
+    pub families: Vec<ListedFamily>,
     /// Where to go on; `None` at the end.
     pub next: Option<Cursor>,
 }
@@ -144,16 +147,22 @@ pub trait BindingIndex: Send + Sync + 'static {
     /// Empties the slot, if it still holds the token of this record (R1, R5).
     async fn revoke_token(&self, home: Home, slot: Slot, record: &TokenRecord) -> Result<Revoked, IndexError>;
 
-    /// Empties every slot of a subject that the selection names (R2, R3). A subject with thousands of slots is worked off
+    /// Empties every slot of a subject that the selection names, and ends every family (R2, R3). A subject with thousands of slots is worked off
     /// in several atomic steps, so that no other caller of the store waits long: a token issued meanwhile may survive, one
     /// that was live when the call began does not. After an error some may be revoked; calling again is safe.
     async fn revoke_subject(&self, home: Home, selection: Selection) -> Result<Revoked, IndexError>;
 
-    /// A subject's live tokens (R8); at most `limit` of them, from `after` on.
+    /// A subject's live tokens and families (R8); at most `limit` of them, from `after` on.
     async fn list(&self, home: Home, after: Option<Cursor>, limit: usize) -> Result<Page, IndexError>;
 
     /// The store's clock, in microseconds since 1970. Also tells that the store answers.
     async fn ping(&self) -> Result<Revision, IndexError>;
+
+    /// The same once everything that was revoked before is as durable as a revocation has to be (R6): for whoever finds that
+    /// there is nothing left to revoke, perhaps because an attempt before was done and not acknowledged.
+    async fn settle(&self) -> Result<Revision, IndexError> {
+        self.ping().await
+    }
 }
 
 impl Cursor {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use prost::Message as _;
-use tokenbind_index::{BindingLimit, Document, DocumentKind, DocumentStore, Generation, OverLimit};
+use tokenbind_index::{BindingLimit, Document, DocumentKind, DocumentStore, Generation, Grace, OverLimit};
 use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest};
 use tokenbind_proto::v1::{
     BindingLimitPolicy, BindingType, ClaimMapping, ClientAuthentication, ClientAuthenticationMethod, GrantType,
-    TokenFormat, client_authentication,
+    RefreshTokenSettings, TokenFormat, client_authentication,
 };
 
 use crate::error::IssuerError;
@@ -19,6 +19,56 @@ pub const MAX_LIFETIME_SECONDS: u32 = 86_400;
 /// How long something must be remembered that tokens depend on, after the last of them was issued: the longest lifetime and
 /// an hour for clocks that differ and writes that were late. Seconds.
 pub const OUTLIVES_TOKENS_SECONDS: u32 = MAX_LIFETIME_SECONDS + 3_600;
+
+/// The longest life of a family of refresh tokens, used or not, in seconds.
+pub const MAX_REFRESH_LIFETIME_SECONDS: u32 = 31_536_000;
+/// The longest time in which a refresh token that was used is answered again, in seconds.
+pub const MAX_GRACE_SECONDS: u32 = 60;
+/// How often at most.
+pub const MAX_GRACE_USES: u32 = 100;
+const DEFAULT_REFRESH_LIFETIME_SECONDS: u32 = 2_592_000;
+const DEFAULT_IDLE_LIFETIME_SECONDS: u32 = 604_800;
+const DEFAULT_GRACE_SECONDS: u32 = 10;
+const DEFAULT_GRACE_USES: u32 = 3;
+
+/// What an application's refresh tokens are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshSettings {
+    /// How long they can follow one another, in milliseconds.
+    pub lifetime_ms: u64,
+    /// How long each lives, in milliseconds.
+    pub idle_ms: u64,
+    /// For a client that lost an answer.
+    pub grace: Grace,
+}
+
+impl RefreshSettings {
+    fn of(declared: RefreshTokenSettings) -> Self {
+        let ms = |declared: u32, default: u32, most: u32| {
+            let seconds = if declared == 0 { default } else { declared.min(most) };
+            u64::from(seconds) * 1_000
+        };
+        let lifetime_ms = ms(
+            declared.lifetime_seconds,
+            DEFAULT_REFRESH_LIFETIME_SECONDS,
+            MAX_REFRESH_LIFETIME_SECONDS,
+        );
+        let idle_ms = ms(
+            declared.idle_lifetime_seconds,
+            DEFAULT_IDLE_LIFETIME_SECONDS,
+            MAX_REFRESH_LIFETIME_SECONDS,
+        );
+        let grace_seconds = declared.grace_seconds.unwrap_or(DEFAULT_GRACE_SECONDS);
+        Self {
+            lifetime_ms,
+            idle_ms: idle_ms.min(lifetime_ms),
+            grace: Grace {
+                ms: u64::from(grace_seconds.min(MAX_GRACE_SECONDS)) * 1_000,
+                uses: declared.grace_uses.unwrap_or(DEFAULT_GRACE_USES).min(MAX_GRACE_USES),
+            },
+        }
+    }
+}
 
 /// An application: what it may have, and what its tokens are like.
 #[derive(Clone, Debug)]
@@ -49,6 +99,8 @@ pub struct Application {
     pub limit: Option<BindingLimit>,
     /// Claims beside the standard ones.
     pub claims: Vec<ClaimMapping>,
+    /// The refresh tokens that it is given with the tokens for users, if any.
+    pub refresh: Option<RefreshSettings>,
     /// Nothing is issued to it, and what was is refused.
     pub disabled: bool,
     /// How it proves who it is.
@@ -126,7 +178,8 @@ impl Application {
             stated => stated,
         };
         let limit = binding_limit(declared.max_bindings_per_subject, declared.binding_limit_policy());
-        let grants = declared.grants().collect();
+        let grants: Vec<_> = declared.grants().collect();
+        let refresh = grants.contains(&GrantType::RefreshToken);
         let scopes: BTreeSet<String> = declared.scopes.into_iter().collect();
         let audiences: BTreeSet<String> = declared.audiences.into_iter().collect();
         Ok(Self {
@@ -145,6 +198,7 @@ impl Application {
             },
             limit,
             claims: declared.claims,
+            refresh: refresh.then(|| RefreshSettings::of(declared.refresh_tokens.unwrap_or_default())),
             disabled: declared.disabled,
             authentication: Authentication::of(declared.client_authentication),
             client_id: declared.client_id,

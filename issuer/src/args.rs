@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser};
 use secrecy::SecretString;
-use tokenbind_index::redis::RedisOptions;
+use tokenbind_index::redis::{Acknowledgement, RedisOptions};
 use tokenbind_index::{Entropy, Namespace};
 use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
 
@@ -17,6 +18,9 @@ use crate::throttle::PeerAddresses;
 
 /// Where the issuer listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7001);
+
+const MAX_REPLICAS: u32 = 16;
+const MAX_WAIT_MS: u64 = 10_000;
 
 /// Issues OAuth 2.0 access tokens that are bound to an application and a device, and revokes them
 #[derive(Debug, Parser)]
@@ -42,6 +46,21 @@ struct IssuingArgs {
     /// Prefix of every key in Redis, so that several installations can share one: 1 to 32 of a-z, 0-9, - and _
     #[arg(long, env = "TOKENBIND_NAMESPACE", value_name = "NAME", default_value = "tokenbind")]
     namespace: String,
+
+    /// Replicas of Redis that must have a revocation before it is answered as done, at most 16; 0: the primary's word is enough,
+    /// and a failover can bring back what was revoked
+    #[arg(
+        long,
+        env = "TOKENBIND_REDIS_MIN_REPLICAS",
+        value_name = "COUNT",
+        default_value_t = 0
+    )]
+    redis_min_replicas: u32,
+
+    /// Milliseconds that a revocation waits for them, 1 to 10,000; with fewer it is answered as UNAVAILABLE, though it may be
+    /// done
+    #[arg(long, env = "TOKENBIND_REDIS_WAIT_MS", value_name = "MS", default_value_t = 1_000)]
+    redis_wait_ms: u64,
 
     /// The claim `iss` of every token: a URL without query or fragment, the same on every issuer
     #[arg(
@@ -81,6 +100,8 @@ struct IssuingArgs {
 pub struct IssuerConfig {
     /// Where the index is.
     pub redis_url: SecretString,
+    /// How many replicas must have a revocation.
+    pub acknowledgement: Option<Acknowledgement>,
     /// Prefixes its keys.
     pub namespace: Namespace,
     /// The claim `iss`.
@@ -112,6 +133,7 @@ impl IssuerArgs {
         let mut violations = Violations::new();
         let issuing = self.issuing;
         let redis_url = required_redis(issuing.redis_url, &mut violations);
+        let acknowledgement = acknowledgement(issuing.redis_min_replicas, issuing.redis_wait_ms, &mut violations);
         let namespace = violations.record("--namespace", Namespace::parse(&issuing.namespace));
         let issuer_url = issuer_url(issuing.issuer, &mut violations);
         let catalog = issuing.catalog.map(|path| load_catalog(&path, &mut violations));
@@ -137,6 +159,7 @@ impl IssuerArgs {
         let config = (|| {
             Some(IssuerConfig {
                 redis_url: redis_url?,
+                acknowledgement,
                 namespace: namespace?,
                 issuer_url: issuer_url?,
                 catalog: catalog.flatten(),
@@ -160,6 +183,19 @@ fn required_redis(url: Option<SecretString>, violations: &mut Violations) -> Opt
     };
     violations.record("--redis-url", RedisOptions::check_url(&url))?;
     Some(url)
+}
+
+fn acknowledgement(replicas: u32, wait_ms: u64, violations: &mut Violations) -> Option<Acknowledgement> {
+    if replicas > MAX_REPLICAS {
+        violations.push("--redis-min-replicas", format!("must be 0 to {MAX_REPLICAS}"));
+    }
+    if !(1..=MAX_WAIT_MS).contains(&wait_ms) {
+        violations.push("--redis-wait-ms", format!("must be 1 to {MAX_WAIT_MS}"));
+    }
+    (replicas > 0).then_some(Acknowledgement {
+        replicas,
+        within: Duration::from_millis(wait_ms),
+    })
 }
 
 /// `None` means that violations were recorded: one for each error of the file.
@@ -209,7 +245,7 @@ mod tests {
     #[test]
     fn the_least_for_development() {
         let config = check(&["--redis-url", "redis://localhost", "--generate-keys"]).unwrap();
-        assert!(config.generated_keys && config.catalog.is_none());
+        assert!(config.generated_keys && config.catalog.is_none() && config.acknowledgement.is_none());
         assert_eq!(config.issuer_url, "http://localhost:7001");
         assert_eq!(
             (config.namespace, config.server.listen),
@@ -225,6 +261,8 @@ mod tests {
         std::fs::write(&catalog, "version: 1\nsurprise: 1\nusers: 7\n").unwrap();
         let (bad_key, catalog) = (bad_key.to_str().unwrap(), catalog.to_str().unwrap());
         let violations = check(&[
+            "--redis-min-replicas=17",
+            "--redis-wait-ms=0",
             "--namespace",
             "A",
             "--issuer",
@@ -244,6 +282,8 @@ mod tests {
         .to_string();
         let names = [
             "--redis-url:",
+            "--redis-min-replicas:",
+            "--redis-wait-ms:",
             "--namespace:",
             "--issuer:",
             "--signing-key:",

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokenbind_index::{
-    ApplicationTag, BindingId, BindingValue, Cursor, DocumentKind, Generation, Page, Revision, Revoked, Selection,
-    Subject,
+    ApplicationTag, BindingId, BindingValue, Cursor, DocumentKind, Generation, ListedFamily, Page, Revision, Revoked,
+    Selection, Subject,
 };
 use tokenbind_proto::index::v1::TokenRecord;
 
@@ -47,17 +47,43 @@ impl Caller {
     }
 }
 
-/// A part of a subject's live tokens.
+/// Something of a subject that lives.
+#[derive(Clone, Debug)]
+pub enum Live {
+    /// An access token.
+    Token(TokenRecord),
+    /// A login that goes on.
+    Family(ListedFamily),
+}
+
+impl Live {
+    fn of(&self) -> (&str, Generation) {
+        match self {
+            Self::Token(record) => (&record.client_id, record.generation),
+            Self::Family(ListedFamily { record, .. }) => (&record.client_id, record.generation),
+        }
+    }
+
+    /// When it ends, in milliseconds since 1970.
+    pub fn ends_ms(&self) -> u64 {
+        match self {
+            Self::Token(record) => record.revision / 1_000 + u64::from(record.lifetime_ms),
+            Self::Family(family) => family.expires_ms,
+        }
+    }
+}
+
+/// A part of what a subject has.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// Their records, those that end first first. May be fewer than asked although more follow.
-    pub records: Vec<TokenRecord>,
+    /// What lives, those that end first first. May be fewer than asked although more follow.
+    pub live: Vec<Live>,
     /// Where to go on.
     pub next: Option<Cursor>,
 }
 
 impl Issuer {
-    /// R8: a subject's live tokens, at most `limit` of them.
+    /// R8: a subject's live tokens and logins, at most `limit` of them.
     pub async fn list_bindings(
         &self,
         caller: &Caller,
@@ -67,17 +93,19 @@ impl Issuer {
         limit: usize,
     ) -> Result<Listed, IssuerError> {
         let only = caller.narrow(client_id)?;
-        let Page { tokens, next } = self.store.list(subject.home(), after, limit).await?;
+        let Page { tokens, families, next } = self.store.list(subject.home(), after, limit).await?;
+        let tokens = tokens.into_iter().map(|token| Live::Token(token.record));
         let mut generations = HashMap::new();
-        let mut records = Vec::with_capacity(tokens.len());
-        for token in tokens {
-            let record = token.record;
-            let shown = only.is_none_or(|only| only == record.client_id);
-            if shown && self.generation(&mut generations, &record.client_id).await? == Some(record.generation) {
-                records.push(record);
+        let mut live = Vec::new();
+        for found in tokens.chain(families.into_iter().map(Live::Family)) {
+            let (client_id, generation) = found.of();
+            let shown = only.is_none_or(|only| only == client_id);
+            if shown && self.generation(&mut generations, client_id).await? == Some(generation) {
+                live.push(found);
             }
         }
-        Ok(Listed { records, next })
+        live.sort_by_key(Live::ends_ms);
+        Ok(Listed { live, next })
     }
 
     /// The generation in which an application's tokens are live; `None` for one that is gone.

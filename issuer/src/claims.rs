@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokenbind_index::{BindingRef, BindingValue};
+use tokenbind_index::{BindingRef, BindingTag, BindingValue, Home, Namespace};
 use tokenbind_jose::Act;
 use tokenbind_proto::v1::{BindingType, ClaimMapping, claim_mapping};
 
@@ -36,11 +36,29 @@ pub const RESERVED_CLAIMS: &[&str] = &[
     "username",
 ];
 
-/// What a token is bound to, in the words of its claims.
+/// What a token is bound to, in the words of its claims and its record. The raw value is not needed, and is not there where
+/// the binding was inherited.
 #[derive(Clone, Debug)]
 pub(crate) struct Bound {
-    pub(crate) value: BindingValue,
+    pub(crate) binding_type: BindingType,
     pub(crate) reference: BindingRef,
+    pub(crate) tag: BindingTag,
+    pub(crate) certificate_sha256: Option<[u8; 32]>,
+}
+
+impl Bound {
+    /// The binding to a value.
+    pub(crate) fn to(value: &BindingValue, tenant: &Namespace, client_id: &str, home: &Home) -> Self {
+        Self {
+            binding_type: value.binding_type(),
+            reference: value.reference(tenant, client_id),
+            tag: value.tag(home),
+            certificate_sha256: match value {
+                BindingValue::Certificate(sha256) => Some(*sha256),
+                BindingValue::ClientRequest(_) => None,
+            },
+        }
+    }
 }
 
 /// The claims of one token.
@@ -95,7 +113,7 @@ pub(crate) struct Confirmation {
 
 /// The claim `binding_type` of this token: one without a binding says `none`, whatever its application could have.
 pub(crate) fn binding_type(bound: Option<&Bound>) -> BindingType {
-    bound.map_or(BindingType::None, |bound| bound.value.binding_type())
+    bound.map_or(BindingType::None, |bound| bound.binding_type)
 }
 
 /// The word for a binding type in claims.
@@ -110,17 +128,10 @@ pub(crate) fn binding_word(binding_type: BindingType) -> &'static str {
 
 /// The claim `cnf`, for a token that is bound to a certificate.
 pub(crate) fn confirmation(bound: Option<&Bound>) -> Option<Confirmation> {
-    bound.and_then(certificate).map(|sha256| Confirmation {
+    let sha256 = bound.and_then(|bound| bound.certificate_sha256)?;
+    Some(Confirmation {
         x5t_s256: URL_SAFE_NO_PAD.encode(sha256),
     })
-}
-
-/// The certificate that a token is bound to.
-pub(crate) fn certificate(bound: &Bound) -> Option<[u8; 32]> {
-    match bound.value {
-        BindingValue::Certificate(sha256) => Some(sha256),
-        BindingValue::ClientRequest(_) => None,
-    }
 }
 
 /// Scopes as one string (RFC 6749, section 3.3), sorted.

@@ -71,7 +71,8 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
     if config.generated_keys {
         tracing::warn!("keys were generated: no other issuer and no later run has them. For development only");
     }
-    let options = RedisOptions::new(config.redis_url, config.namespace.clone());
+    let mut options = RedisOptions::new(config.redis_url, config.namespace.clone());
+    options.acknowledgement = config.acknowledgement;
     let store = RedisIndex::connect_lazily(&options).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let counters = Arc::new(store.clone());

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::Path;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key};
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use tokenbind_index::{Entropy, Locator, OpaqueToken};
+use tokenbind_index::{Entropy, FamilyLocator, Locator, OpaqueToken, RefreshToken};
 use zeroize::Zeroizing;
 
 use crate::key_files::{self, KeyFileError};
@@ -16,8 +17,9 @@ use crate::key_files::{self, KeyFileError};
 const LEAST_KEY_BYTES: usize = 32;
 /// The longest name of a key, in bytes: each record holds one.
 const MAX_ID_BYTES: usize = 64;
-/// What else the keys may ever be used for must not give the same bytes.
-const DOMAIN: &[u8] = b"tokenbind opaque token 1\0";
+/// What the keys are used for must not give the same bytes.
+const ACCESS_DOMAIN: &[u8] = b"tokenbind opaque token 1\0";
+const REFRESH_DOMAIN: &[u8] = b"tokenbind refresh token 1\0";
 
 /// The keys that opaque tokens are derived with: one for new tokens, and those that live tokens were derived with.
 pub struct OpaqueKeys {
@@ -73,6 +75,38 @@ impl OpaqueKeys {
         let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
         Some(token(key, locator))
     }
+
+    /// The id of the key that new tokens are derived with. `None` as in [`Self::derive`].
+    pub(crate) fn newest(&self) -> Option<&str> {
+        self.keys.last().map(|(id, _)| id.as_str())
+    }
+
+    /// Whether there is a key of that name.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.keys.iter().any(|(known, _)| known == id)
+    }
+
+    /// A refresh token of a family; `None` when its key is gone. The same each time, so the successor of a token can be
+    /// answered again although nobody stores it.
+    pub(crate) fn derive_refresh(&self, id: &str, family: &FamilyLocator, sequence: u32) -> Option<String> {
+        let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
+        let token = RefreshToken {
+            family: *family,
+            sequence,
+            secret: *refresh_secret(key, family, sequence),
+        };
+        Some(token.encode())
+    }
+
+    /// Whether a refresh token was derived with one of the keys: whoever made one up needs no look at the index.
+    pub(crate) fn derived(&self, token: &RefreshToken) -> bool {
+        let derives = |key| {
+            let secret = refresh_secret(key, &token.family, token.sequence);
+            verify_slices_are_equal(secret.as_slice(), &token.secret).is_ok()
+        };
+        // The newest first: it is the most likely one.
+        self.keys.iter().rev().any(|(_, key)| derives(key))
+    }
 }
 
 impl OpaqueKeys {
@@ -96,17 +130,25 @@ impl fmt::Debug for OpaqueKeys {
 }
 
 fn token(key: &Key, locator: Locator) -> String {
+    OpaqueToken {
+        locator,
+        secret: *secret(key, ACCESS_DOMAIN, &locator.to_bytes()),
+    }
+    .encode()
+}
+
+fn refresh_secret(key: &Key, family: &FamilyLocator, sequence: u32) -> Zeroizing<[u8; 32]> {
+    secret(key, REFRESH_DOMAIN, &RefreshToken::derived_from(family, sequence))
+}
+
+fn secret(key: &Key, domain: &[u8], readable: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut context = Context::with_key(key);
-    context.update(DOMAIN);
-    context.update(&locator.to_bytes());
+    context.update(domain);
+    context.update(readable);
     let tag = context.sign();
     let mut secret = Zeroizing::new([0; 32]);
     secret.copy_from_slice(tag.as_ref());
-    OpaqueToken {
-        locator,
-        secret: *secret,
-    }
-    .encode()
+    secret
 }
 
 fn key_bytes(content: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'static str> {

@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use tokenbind_index::{Revision, TokenReference};
+use tokenbind_index::{RefreshToken, Revision, TokenReference};
 use tokenbind_proto::index::v1::TokenRecord;
 
+use crate::application::Application;
 use crate::client::{self, PresentedClient};
 use crate::context::Issuer;
 use crate::error::IssuerError;
@@ -27,6 +28,9 @@ impl Issuer {
         token: &SecretString,
     ) -> Result<Revision, IssuerError> {
         let application = client::authenticate(self, client).await?;
+        if let Some(token) = RefreshToken::decode(token.expose_secret()) {
+            return self.revoke_refresh_token(&application, &token).await;
+        }
         let Some(reference) = TokenReference::parse(token.expose_secret()) else {
             return Ok(self.store.ping().await?);
         };
@@ -37,13 +41,9 @@ impl Issuer {
             .await?
             .filter(|record| record.digest == reference.digest.0);
         let Some(record) = record else {
-            return Ok(self.store.ping().await?);
+            return Ok(self.store.settle().await?);
         };
-        if record.client_id != application.client_id {
-            return Err(IssuerError::UnauthorizedClient(
-                "the token was issued to another application",
-            ));
-        }
+        check_own(&application, &record.client_id)?;
         let revoked = self.store.revoke_token(locator.home, locator.slot, &record).await?;
         let client_id = &application.client_id;
         let subject = subject(&record, token.expose_secret());
@@ -58,6 +58,42 @@ impl Issuer {
         event.record();
         Ok(revoked.revision)
     }
+
+    /// C24: ends the family, also by a refresh token of it that was used: whoever has one means the login.
+    async fn revoke_refresh_token(
+        &self,
+        application: &Application,
+        token: &RefreshToken,
+    ) -> Result<Revision, IssuerError> {
+        let record = self.store.read_family(&token.family).await?;
+        // The key may be one that only other issuers have, or nobody any more: what is revoked then is the caller's own.
+        let authentic = |key_id: &str| self.opaque_keys.derived(token) || !self.opaque_keys.has(key_id);
+        let Some(record) = record.filter(|record| authentic(&record.opaque_key_id)) else {
+            return Ok(self.store.settle().await?);
+        };
+        check_own(application, &record.client_id)?;
+        let ended = self.store.end_family(&token.family).await?;
+        let client_id = &application.client_id;
+        let event = RevokedEvent {
+            by: "refresh_token",
+            caller: client_id,
+            client_id: Some(client_id),
+            subject: Some(&record.subject),
+            count: Some(ended.count),
+            revision: ended.revision,
+        };
+        event.record();
+        Ok(ended.revision)
+    }
+}
+
+fn check_own(application: &Application, client_id: &str) -> Result<(), IssuerError> {
+    if client_id == application.client_id {
+        return Ok(());
+    }
+    Err(IssuerError::UnauthorizedClient(
+        "the token was issued to another application",
+    ))
 }
 
 /// Whose token it was, for the trail. A JWT says so itself; the record has its digest, so it is one of ours.

@@ -5,7 +5,7 @@
 //! | [`TOKENS_ISSUED`] | counter | grant, format, outcome (`new`, `reused`, `superseded`) | tokens answered |
 //! | [`ISSUE_ERRORS`] | counter | reason | requests for a token that were refused or failed |
 //! | [`THROTTLED`] | counter | what (`secret`, `password`) | delays that began because of wrong secrets or passwords |
-//! | [`REVOCATIONS`] | counter | by (`token`, `binding`, `subject`, `application`) | revocations done |
+//! | [`REVOCATIONS`] | counter | by (`token`, `refresh_token`, `reuse`, `binding`, `subject`, `application`) | revocations done |
 //!
 //! The trail is log lines of the target `audit`, as the validator has them: what was issued at the level `debug`, like what a
 //! validator allowed, the rest at `info`. Neither holds a token, a secret or a raw binding id, and no
@@ -123,6 +123,12 @@ impl RevokedEvent<'_> {
             revision = self.revision,
         );
     }
+}
+
+/// A refresh token was used a second time, and what it belongs to was ended: somebody else may have it.
+pub(crate) fn reused(client_id: &str, subject: &str, count: u64, revision: u64) {
+    counter!(REVOCATIONS, "by" => "reuse").increment(1);
+    tracing::warn!(target: AUDIT, event = "refresh_token_reused", client_id, subject, count, revision);
 }
 
 fn subject_kind(subject: &Subject) -> &'static str {

@@ -2,7 +2,7 @@
 
 use tokenbind_proto::v1::issue_token_request::Grant;
 use tokenbind_proto::v1::{
-    ClientCredentialsGrant, IssueTokenRequest, JwtBearerGrant, PasswordGrant, TokenExchangeGrant,
+    ClientCredentialsGrant, IssueTokenRequest, JwtBearerGrant, PasswordGrant, RefreshTokenGrant, TokenExchangeGrant,
 };
 
 /// Asks for a token of the application itself.
@@ -54,6 +54,16 @@ pub fn jwt_bearer(assertion: &str) -> IssueTokenRequest {
     IssueTokenRequest {
         grant: Some(Grant::JwtBearer(JwtBearerGrant {
             assertion: assertion.to_owned(),
+        })),
+        ..Default::default()
+    }
+}
+
+/// Asks for a token with a refresh token.
+pub fn refresh(refresh_token: &str) -> IssueTokenRequest {
+    IssueTokenRequest {
+        grant: Some(Grant::RefreshToken(RefreshTokenGrant {
+            refresh_token: refresh_token.to_owned(),
         })),
         ..Default::default()
     }

@@ -22,7 +22,7 @@ mod redis_server;
 mod services;
 mod stack;
 
-pub use ask::{ACCESS_TOKEN, Ask, JWT, client_credentials, exchange, exchange_with, jwt_bearer, password};
+pub use ask::{ACCESS_TOKEN, Ask, JWT, client_credentials, exchange, exchange_with, jwt_bearer, password, refresh};
 pub use binaries::{binary, tool};
 pub use client::{App, Client, Resource, basic, bearer, channel, health, with_authorization};
 pub use deadline::{DEADLINE, wait_until};

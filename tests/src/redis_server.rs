@@ -100,6 +100,37 @@ impl RedisServer {
         );
     }
 
+    /// Makes it a replica of another one, and waits until it has everything.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub fn follow(&self, primary: &Self) {
+        // By default a primary waits for further replicas before it begins.
+        redis::cmd("CONFIG")
+            .arg(&["SET", "repl-diskless-sync-delay", "0"])
+            .exec(&mut primary.connection())
+            .expect("configure the primary");
+        redis::cmd("REPLICAOF")
+            .arg("127.0.0.1")
+            .arg(primary.port)
+            .exec(&mut self.connection())
+            .expect("follow the primary");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.info("replication").contains("master_link_status:up") {
+            assert!(Instant::now() < deadline, "the replica does not follow");
+            std::thread::yield_now();
+        }
+    }
+
+    /// A section of what it says of itself.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub fn info(&self, section: &str) -> String {
+        let info = redis::cmd("INFO").arg(section).query(&mut self.connection());
+        info.expect("what a Redis says of itself")
+    }
+
     /// Stops it in the middle of whatever it does (SIGSTOP).
     pub fn freeze(&self) {
         self.signal("-STOP");

@@ -26,6 +26,11 @@ fn present<T>(answered: Option<T>, what: &str) -> Result<T, CliError> {
 struct Changes(Vec<String>);
 
 impl Changes {
+    /// How many there are.
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes the value over into its field, if it was given.
     fn set<T>(&mut self, path: &str, field: &mut T, given: Option<T>) {
         if let Some(value) = given {

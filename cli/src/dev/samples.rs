@@ -102,6 +102,7 @@ fn application(sample: &Sample) -> ApplicationRecord {
             GrantType::ClientCredentials as i32,
             GrantType::TokenExchange as i32,
             GrantType::JwtBearer as i32,
+            GrantType::RefreshToken as i32,
         ],
         scopes: vec![READ.to_owned(), WRITE.to_owned()],
         default_scopes: vec![READ.to_owned()],

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tokenbind_proto::v1::claim_mapping::Value;
-use tokenbind_proto::v1::{Application, BindingLimitPolicy, ClaimMapping};
+use tokenbind_proto::v1::{Application, BindingLimitPolicy, ClaimMapping, RefreshTokenSettings};
 
 use super::yes;
 use crate::output::{facts, joined, table};
@@ -23,6 +23,8 @@ pub(crate) struct ApplicationView {
     audiences: Vec<String>,
     default_audiences: Vec<String>,
     access_token_lifetime_seconds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_tokens: Option<RefreshView>,
     max_bindings_per_subject: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     binding_limit_policy: Option<String>,
@@ -33,6 +35,17 @@ pub(crate) struct ApplicationView {
     /// Only where it was just generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
+}
+
+/// Absent: the default.
+#[derive(Debug, Serialize)]
+struct RefreshView {
+    lifetime_seconds: u32,
+    idle_lifetime_seconds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grace_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grace_uses: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,6 +73,7 @@ impl From<Application> for ApplicationView {
             audiences: application.audiences,
             default_audiences: application.default_audiences,
             access_token_lifetime_seconds: application.access_token_lifetime_seconds,
+            refresh_tokens: application.refresh_tokens.map(RefreshView::from),
             max_bindings_per_subject: application.max_bindings_per_subject,
             binding_limit_policy: (policy != BindingLimitPolicy::Unspecified as i32)
                 .then(|| words::binding_limit_policy(policy)),
@@ -72,6 +86,35 @@ impl From<Application> for ApplicationView {
             },
             client_secret: None,
         }
+    }
+}
+
+impl From<RefreshTokenSettings> for RefreshView {
+    fn from(settings: RefreshTokenSettings) -> Self {
+        Self {
+            lifetime_seconds: settings.lifetime_seconds,
+            idle_lifetime_seconds: settings.idle_lifetime_seconds,
+            grace_seconds: settings.grace_seconds,
+            grace_uses: settings.grace_uses,
+        }
+    }
+}
+
+impl RefreshView {
+    fn text(&self) -> String {
+        let number = |number: Option<u32>, unit: &str| number.map(|number| format!("{number}{unit}"));
+        let stated = |number: u32| (number > 0).then_some(number);
+        let parts = [
+            ("life", number(stated(self.lifetime_seconds), " s")),
+            ("idle", number(stated(self.idle_lifetime_seconds), " s")),
+            ("grace", number(self.grace_seconds, " s")),
+            ("grace uses", number(self.grace_uses, "")),
+        ];
+        let parts = parts.into_iter().map(|(name, value)| {
+            let value = value.unwrap_or_else(|| "default".to_owned());
+            format!("{name} {value}")
+        });
+        parts.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -131,6 +174,10 @@ impl ApplicationView {
             ("audiences", joined(&self.audiences)),
             ("default audiences", joined(&self.default_audiences)),
             ("token lifetime", lifetime),
+            (
+                "refresh tokens",
+                self.refresh_tokens.as_ref().map(RefreshView::text).unwrap_or_default(),
+            ),
             ("bindings", limit),
             ("claims", joined(&claims)),
             ("authentication", joined(&self.authentication)),

@@ -24,6 +24,7 @@ pub(crate) struct LiveBindingView {
     binding: BindingView,
     issued_at: String,
     expires_at: String,
+    refreshable: bool,
 }
 
 impl From<Option<Binding>> for BindingView {
@@ -54,8 +55,13 @@ impl From<LiveBinding> for LiveBindingView {
             client_id: binding.client_id,
             scopes: binding.scopes,
             audiences: binding.audiences,
-            token_format: words::token_format(binding.token_format),
+            token_format: if binding.refreshable {
+                String::new()
+            } else {
+                words::token_format(binding.token_format)
+            },
             binding: binding.binding.into(),
+            refreshable: binding.refreshable,
         }
     }
 }
@@ -66,7 +72,11 @@ impl LiveBindingView {
         let row = |live: &Self| {
             [
                 live.client_id.clone(),
-                live.token_format.clone(),
+                if live.refreshable {
+                    "refresh".to_owned()
+                } else {
+                    live.token_format.clone()
+                },
                 live.binding.text(),
                 joined(&live.scopes),
                 joined(&live.audiences),

@@ -18,6 +18,10 @@ pub(crate) struct IssuedView {
     reused: bool,
     superseded: bool,
     revision: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_expires_in: Option<u32>,
 }
 
 impl From<IssueTokenResponse> for IssuedView {
@@ -32,6 +36,8 @@ impl From<IssueTokenResponse> for IssuedView {
             reused: issued.reused,
             superseded: issued.superseded,
             revision: issued.revision,
+            refresh_expires_in: (!issued.refresh_token.is_empty()).then_some(issued.refresh_expires_in),
+            refresh_token: (!issued.refresh_token.is_empty()).then_some(issued.refresh_token),
         }
     }
 }
@@ -57,6 +63,12 @@ impl IssuedView {
             ("binding", self.binding.text()),
             ("this is", slot.to_owned()),
             ("revision", self.revision.to_string()),
+            ("refresh token", self.refresh_token.clone().unwrap_or_default()),
+            (
+                "refresh in",
+                self.refresh_expires_in
+                    .map_or_else(String::new, |seconds| format!("{seconds} s")),
+            ),
         ])
     }
 }

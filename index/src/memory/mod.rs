@@ -5,6 +5,7 @@
 
 mod attempts;
 mod documents;
+mod families;
 mod single_use;
 mod tokens;
 

@@ -1,15 +1,17 @@
 //! The live tokens in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokenbind_proto::index::v1::TokenRecord;
 
+use super::families::Family;
 use super::{MemoryIndex, State};
 use crate::error::IndexError;
+use crate::family::{FamilyPosition, ListedFamily};
 use crate::locator::{Home, Locator, Slot};
-use crate::member::Member;
+use crate::member::{Listed, Member};
 use crate::store::{
     BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page,
     Revision, Revoked, Selection,
@@ -18,15 +20,17 @@ use crate::tracking::Changes;
 
 pub(super) struct Tokens {
     changes: Arc<Changes>,
-    live: HashMap<(Home, Slot), Entry>,
-    /// Each subject's tokens by end of life, then member: the order in which they are listed.
-    lists: HashMap<Home, BTreeSet<(u64, Member)>>,
-    /// Every token by end of life, to drop what has ended without looking at what has not.
-    ends: BTreeMap<(u64, Home, Slot), Member>,
+    pub(super) live: HashMap<(Home, Slot), Entry>,
+    pub(super) families: HashMap<(Home, FamilyPosition), Family>,
+    /// Each subject's tokens and families by end of life: the order in which they are listed.
+    pub(super) lists: HashMap<Home, BTreeSet<(u64, Listed)>>,
+    /// Every one by end of life, to drop what has ended without looking at what has not.
+    pub(super) ends: BTreeSet<(u64, Home, Listed)>,
 }
 
-struct Entry {
-    record: TokenRecord,
+pub(super) struct Entry {
+    pub(super) record: TokenRecord,
+    member: Member,
     expires_ms: u64,
 }
 
@@ -43,65 +47,97 @@ impl Tokens {
         Self {
             changes,
             live: HashMap::new(),
+            families: HashMap::new(),
             lists: HashMap::new(),
-            ends: BTreeMap::new(),
+            ends: BTreeSet::new(),
         }
     }
 
     fn drop_ended(&mut self, now_ms: u64) {
-        while let Some((&(expires_ms, home, slot), _)) = self.ends.first_key_value() {
+        while let Some(&(expires_ms, home, listed)) = self.ends.first() {
             if expires_ms > now_ms {
                 break;
             }
-            self.remove(home, slot);
+            self.remove_listed(home, listed);
         }
     }
 
-    fn remove(&mut self, home: Home, slot: Slot) -> bool {
+    fn remove_listed(&mut self, home: Home, listed: Listed) -> bool {
+        match listed {
+            Listed::Token(member) => self.remove(home, member.slot),
+            Listed::Family(position) => self.remove_family(home, position),
+        }
+    }
+
+    pub(super) fn remove(&mut self, home: Home, slot: Slot) -> bool {
         let Some(entry) = self.live.remove(&(home, slot)) else {
             return false;
         };
         self.changes.tell(&key(home, slot));
-        if let Some(member) = self.ends.remove(&(entry.expires_ms, home, slot))
-            && let Some(list) = self.lists.get_mut(&home)
-        {
-            list.remove(&(entry.expires_ms, member));
+        self.unlist(home, entry.expires_ms, Listed::Token(entry.member));
+        true
+    }
+
+    pub(super) fn list(&mut self, home: Home, expires_ms: u64, listed: Listed) {
+        self.lists.entry(home).or_default().insert((expires_ms, listed));
+        self.ends.insert((expires_ms, home, listed));
+    }
+
+    pub(super) fn unlist(&mut self, home: Home, expires_ms: u64, listed: Listed) {
+        self.ends.remove(&(expires_ms, home, listed));
+        if let Some(list) = self.lists.get_mut(&home) {
+            list.remove(&(expires_ms, listed));
             if list.is_empty() {
                 self.lists.remove(&home);
             }
         }
-        true
     }
 
     fn put(&mut self, home: Home, member: Member, record: TokenRecord, expires_ms: u64) {
         let slot = member.slot;
         self.remove(home, slot);
         self.changes.tell(&key(home, slot));
-        self.lists.entry(home).or_default().insert((expires_ms, member));
-        self.ends.insert((expires_ms, home, slot), member);
-        self.live.insert((home, slot), Entry { record, expires_ms });
+        self.list(home, expires_ms, Listed::Token(member));
+        let entry = Entry {
+            record,
+            member,
+            expires_ms,
+        };
+        self.live.insert((home, slot), entry);
     }
 
-    fn members(&self, home: Home) -> Vec<Member> {
+    fn listed(&self, home: Home) -> Vec<Listed> {
         self.lists
             .get(&home)
-            .map(|list| list.iter().map(|(_, member)| *member).collect())
+            .map(|list| list.iter().map(|(_, listed)| *listed).collect())
             .unwrap_or_default()
+    }
+
+    /// When it was last issued, if it is of that generation.
+    fn last_issued(&self, home: Home, listed: Listed, generation: u32) -> Option<Revision> {
+        let (at, found) = match listed {
+            Listed::Token(member) => {
+                let record = &self.live.get(&(home, member.slot))?.record;
+                (record.revision, record.generation)
+            }
+            Listed::Family(position) => {
+                let record = &self.families.get(&(home, position))?.record;
+                (record.rotated_at, record.generation)
+            }
+        };
+        (found == generation).then_some(at)
     }
 
     /// Makes room for a further binding; `false` when there is none.
     fn make_room(&mut self, home: Home, wanted: &Member, generation: u32, limit: BindingLimit) -> bool {
         let mut last_issued: HashMap<_, Revision> = HashMap::new();
-        for member in self.members(home) {
-            let other = member.application == wanted.application
-                && member.binding != wanted.binding
-                && member.binding != crate::BindingTag::UNBOUND;
-            let Some(entry) = self.live.get(&(home, member.slot)).filter(|_| other) else {
-                continue;
-            };
-            if entry.record.generation == generation {
-                let last = last_issued.entry(member.binding).or_default();
-                *last = (*last).max(entry.record.revision);
+        for listed in self.listed(home) {
+            let (application, binding) = listed.tags();
+            let other =
+                application == wanted.application && binding != wanted.binding && binding != crate::BindingTag::UNBOUND;
+            if let Some(at) = self.last_issued(home, listed, generation).filter(|_| other) {
+                let last = last_issued.entry(binding).or_default();
+                *last = (*last).max(at);
             }
         }
         let max = usize::try_from(limit.max).unwrap_or(usize::MAX);
@@ -123,27 +159,23 @@ impl Tokens {
 
     fn remove_selected(&mut self, home: Home, selection: &Selection) -> u64 {
         let selected = self
-            .members(home)
+            .listed(home)
             .into_iter()
-            .filter(|member| member.is_selected(selection));
-        selected.map(|member| u64::from(self.remove(home, member.slot))).sum()
+            .filter(|listed| listed.is_selected(selection));
+        selected.map(|listed| u64::from(self.remove_listed(home, listed))).sum()
     }
 }
 
 impl MemoryIndex {
     /// The state as of now, without what has ended.
-    fn current(&self) -> (std::sync::MutexGuard<'_, State>, u64) {
+    pub(super) fn current(&self) -> (std::sync::MutexGuard<'_, State>, u64) {
         let now_ms = self.clock.now_us() / 1_000;
         let mut state = self.lock();
         state.tokens.drop_ended(now_ms);
         (state, now_ms)
     }
-}
 
-#[async_trait]
-impl BindingIndex for MemoryIndex {
-    async fn issue(&self, issue: Issue) -> Result<Issued, IndexError> {
-        let (mut state, now_ms) = self.current();
+    pub(super) fn issue_in(&self, state: &mut State, now_ms: u64, issue: Issue) -> Issued {
         let member = Member::of(&issue);
         let Issue {
             home,
@@ -155,29 +187,37 @@ impl BindingIndex for MemoryIndex {
         } = issue;
         let old = state.tokens.live.get(&(home, slot));
         if old.is_some_and(|old| old.record.generation > record.generation) {
-            return Ok(Issued::GenerationBehind);
+            return Issued::GenerationBehind;
         }
         let live = old.filter(|old| old.record.generation == record.generation);
         if let (Some(live), IssuePolicy::Keep { except }) = (live, policy) {
             let remaining_ms = live.expires_ms.saturating_sub(now_ms);
             if except != Some(live.record.revision) && remaining_ms >= LEAST_REUSE_MS {
-                return Ok(Issued::Kept {
+                return Issued::Kept {
                     record: Box::new(live.record.clone()),
                     remaining_ms,
-                });
+                };
             }
         }
         let superseded = live.is_some();
         if let Some(limit) = limit.filter(|_| member.binding != crate::BindingTag::UNBOUND)
             && !state.tokens.make_room(home, &member, record.generation, limit)
         {
-            return Ok(Issued::LimitReached);
+            return Issued::LimitReached;
         }
-        let revision = self.write_at(&mut state);
+        let revision = self.write_at(state);
         record.revision = revision;
         let expires_ms = now_ms + u64::from(record.lifetime_ms);
         state.tokens.put(home, member, record, expires_ms);
-        Ok(Issued::New { revision, superseded })
+        Issued::New { revision, superseded }
+    }
+}
+
+#[async_trait]
+impl BindingIndex for MemoryIndex {
+    async fn issue(&self, issue: Issue) -> Result<Issued, IndexError> {
+        let (mut state, now_ms) = self.current();
+        Ok(self.issue_in(&mut state, now_ms, issue))
     }
 
     async fn read(&self, locator: &Locator) -> Result<Option<TokenRecord>, IndexError> {
@@ -225,18 +265,31 @@ impl BindingIndex for MemoryIndex {
             .saturating_add(usize::try_from(from.listed).unwrap_or(usize::MAX))
             .min(entries.len());
         let end = start.saturating_add(limit).min(entries.len());
-        let tokens = entries[start..end].iter().filter_map(|(_, member)| {
-            let entry = state.tokens.live.get(&(home, member.slot))?;
-            Some(ListedToken {
-                slot: member.slot,
-                record: entry.record.clone(),
-            })
-        });
+        let (mut tokens, mut families) = (Vec::new(), Vec::new());
+        for (expires_ms, listed) in &entries[start..end] {
+            match listed {
+                Listed::Token(Member { slot, .. }) => {
+                    tokens.extend(state.tokens.live.get(&(home, *slot)).map(|entry| ListedToken {
+                        slot: *slot,
+                        record: entry.record.clone(),
+                    }));
+                }
+                Listed::Family(position) => {
+                    families.extend(
+                        state
+                            .tokens
+                            .families
+                            .get(&(home, *position))
+                            .map(|family| ListedFamily {
+                                expires_ms: *expires_ms,
+                                record: family.record.clone(),
+                            }),
+                    );
+                }
+            }
+        }
         let next = (end < entries.len()).then(|| Cursor::after(from, entries[start..end].iter().map(|(end, _)| *end)));
-        Ok(Page {
-            tokens: tokens.collect(),
-            next,
-        })
+        Ok(Page { tokens, families, next })
     }
 
     async fn ping(&self) -> Result<Revision, IndexError> {

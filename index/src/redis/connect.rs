@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::attempts::AttemptScripts;
 use super::keys::Keys;
 use super::lanes::Lanes;
+use super::promise::{Acknowledgement, Promises};
 use super::scripts::Scripts;
 use super::store_clock::StoreClock;
 use super::{RedisIndex, is_refusal};
@@ -30,6 +31,8 @@ pub struct RedisOptions {
     pub response_timeout: Duration,
     /// How long a connection may take to be made.
     pub connection_timeout: Duration,
+    /// How many replicas have to have a revocation before it is answered (R6). `None`: the primary's word is enough.
+    pub acknowledgement: Option<Acknowledgement>,
 }
 
 impl RedisOptions {
@@ -45,7 +48,7 @@ impl RedisOptions {
         info.map(drop).map_err(|error| ConnectError::Url(error.to_string()))
     }
 
-    /// The usual time-outs: 1 second for an answer, 1 second for a connection.
+    /// The usual: 1 second for an answer, 1 second for a connection, no replicas.
     pub fn new(url: SecretString, namespace: Namespace) -> Self {
         let second = Duration::from_secs(1);
         Self {
@@ -53,6 +56,7 @@ impl RedisOptions {
             namespace,
             response_timeout: second,
             connection_timeout: second,
+            acknowledgement: None,
         }
     }
 }
@@ -109,6 +113,7 @@ impl RedisIndex {
         Ok(Self {
             lanes: Arc::new(Lanes::new(options)?),
             checked: Arc::default(),
+            promises: Promises::new(options)?,
             keys: Keys::new(options.namespace.clone()),
             clock: Arc::new(StoreClock::new()),
             patience: options.response_timeout.mul_f64(PATIENCE),

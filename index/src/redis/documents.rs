@@ -53,19 +53,25 @@ impl DocumentStore for RedisIndex {
         body: Vec<u8>,
         expect: Expect,
     ) -> Result<Put, IndexError> {
-        let script = match expect {
-            Expect::Version(_) => &self.scripts.change_document,
-            Expect::Absent | Expect::Any => &self.scripts.put_document,
+        let changes = matches!(expect, Expect::Version(_));
+        let script = if changes {
+            &self.scripts.change_document
+        } else {
+            &self.scripts.put_document
         };
-        let stored: Option<(Revision, Generation)> = script
-            .key(self.keys.document(kind, id))
+        let mut script = script.key(self.keys.document(kind, id));
+        script
             .key(self.keys.documents(kind))
             .arg(expected(expect))
             .arg(body)
-            .arg(id)
-            .invoke_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
+            .arg(id);
+        // A change can be what stops somebody (a user or application is disabled, a secret ends); what is new stops nobody.
+        let stored: Option<(Revision, Generation)> = if changes {
+            self.promise(&script).await?
+        } else {
+            let stored = script.invoke_async(&mut self.connection().await?).await;
+            stored.map_err(|error| index_error(&error))?
+        };
         Ok(stored.map_or(Put::Conflict, |(version, generation)| Put::Stored {
             version,
             generation,
@@ -79,17 +85,13 @@ impl DocumentStore for RedisIndex {
         expect: Expect,
         remember_ms: u64,
     ) -> Result<Delete, IndexError> {
-        let outcome: String = self
-            .scripts
-            .delete_document
-            .key(self.keys.document(kind, id))
+        let mut script = self.scripts.delete_document.key(self.keys.document(kind, id));
+        script
             .key(self.keys.documents(kind))
             .arg(expected(expect))
             .arg(remember_ms)
-            .arg(id)
-            .invoke_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
+            .arg(id);
+        let outcome: String = self.promise(&script).await?;
         match outcome.as_str() {
             "deleted" => Ok(Delete::Deleted),
             "absent" => Ok(Delete::Absent),
@@ -124,12 +126,8 @@ impl DocumentStore for RedisIndex {
         kind: DocumentKind,
         id: &str,
     ) -> Result<Option<(Generation, Revision)>, IndexError> {
-        self.scripts
-            .raise_generation
-            .key(self.keys.document(kind, id))
-            .invoke_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))
+        let script = self.scripts.raise_generation.key(self.keys.document(kind, id));
+        self.promise(&script).await
     }
 }
 

@@ -3,7 +3,8 @@
 //! | key | type | holds |
 //! |---|---|---|
 //! | `<namespace>:{<home>}<slot>` | string, expires | the record of the slot's live token |
-//! | `<namespace>:{<home>}` | sorted set, expires | the subject's list: members by end of life in milliseconds |
+//! | `<namespace>:{<home>}<position>` | string, expires | the record of a family of refresh tokens; shorter than a slot's |
+//! | `<namespace>:{<home>}` | sorted set, expires | the subject's list: slots and families by end of life in milliseconds |
 //! | `<namespace>:{<kind>}<digest>` | hash | a document: `d` body, `v` version, `g` generation |
 //! | `<namespace>:{<kind>}` | sorted set | the ids of the documents of a kind |
 //! | `<namespace>:{attempts}<counter>` | hash, expires | failed guesses: `f` when they are forgiven, `u` until when they hold up |
@@ -19,6 +20,7 @@
 use crate::attempts::AttemptKey;
 use crate::digest::FieldDigest;
 use crate::document::DocumentKind;
+use crate::family::FamilyPosition;
 use crate::locator::{Home, Slot};
 use crate::namespace::Namespace;
 use crate::single_use::UseDigest;
@@ -34,7 +36,7 @@ impl Keys {
         Self { namespace }
     }
 
-    /// What the records of a subject begin with; the scripts append the slot.
+    /// What the records of a subject begin with; the scripts append a slot or the position of a family.
     pub(super) fn record_prefix(&self, home: Home) -> Vec<u8> {
         self.tagged(b":{", home.as_bytes(), 16)
     }
@@ -42,6 +44,12 @@ impl Keys {
     pub(super) fn record(&self, home: Home, slot: Slot) -> Vec<u8> {
         let mut key = self.record_prefix(home);
         key.extend_from_slice(&slot.0);
+        key
+    }
+
+    pub(super) fn family(&self, home: Home, position: FamilyPosition) -> Vec<u8> {
+        let mut key = self.tagged(b":{", home.as_bytes(), FamilyPosition::BYTES);
+        key.extend_from_slice(&position.to_bytes());
         key
     }
 

@@ -9,8 +9,10 @@ mod attempts;
 mod barrier;
 mod connect;
 mod documents;
+mod families;
 mod keys;
 mod lanes;
+mod promise;
 mod scripts;
 mod single_use;
 mod store_clock;
@@ -24,12 +26,14 @@ use std::time::Duration;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 pub use connect::{ConnectError, RedisOptions};
+pub use promise::Acknowledgement;
 pub use tracking::RedisTracking;
 
 use crate::error::IndexError;
 use attempts::AttemptScripts;
 use keys::Keys;
 use lanes::Lanes;
+use promise::Promises;
 use scripts::Scripts;
 use store_clock::StoreClock;
 
@@ -39,6 +43,8 @@ pub struct RedisIndex {
     lanes: Arc<Lanes>,
     /// Whether the Redis was found fit; before, nothing is asked of it.
     checked: Arc<AtomicBool>,
+    /// For revocations, where more than the primary's word is wanted.
+    promises: Option<Arc<Promises>>,
     keys: Keys,
     clock: Arc<StoreClock>,
     /// For how long whoever asks waits for the answer; a little less, so that nothing is done that nobody hears of.

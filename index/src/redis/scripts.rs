@@ -31,6 +31,9 @@ pub(super) struct Scripts {
     pub(super) revoke_token: Script,
     pub(super) revoke_subject: Script,
     pub(super) list: Script,
+    pub(super) begin_family: Script,
+    pub(super) refresh: Script,
+    pub(super) end_family: Script,
     pub(super) put_document: Script,
     pub(super) change_document: Script,
     pub(super) delete_document: Script,
@@ -40,10 +43,13 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            issue: script!("", "words", "slot", "issue"),
-            revoke_token: script!("allow-oom", "words", "slot", "revoke_token"),
-            revoke_subject: script!("allow-oom", "words", "revoke_subject"),
-            list: script!("no-writes", "words", "list"),
+            issue: script!("", "words", "members", "slot", "issue"),
+            revoke_token: script!("allow-oom", "words", "members", "slot", "revoke_token"),
+            revoke_subject: script!("allow-oom", "words", "members", "revoke_subject"),
+            list: script!("no-writes", "words", "members", "list"),
+            begin_family: script!("", "words", "members", "slot", "families", "begin_family"),
+            refresh: script!("", "words", "members", "slot", "families", "refresh"),
+            end_family: script!("allow-oom", "words", "members", "slot", "families", "end_family"),
             put_document: script!("", "words", "documents", "put_document"),
             change_document: script!("allow-oom", "words", "documents", "put_document"),
             delete_document: script!("allow-oom", "words", "documents", "delete_document"),
@@ -51,12 +57,15 @@ impl Scripts {
         }
     }
 
-    pub(super) fn all(&self) -> [&Script; 8] {
+    pub(super) fn all(&self) -> [&Script; 11] {
         [
             &self.issue,
             &self.revoke_token,
             &self.revoke_subject,
             &self.list,
+            &self.begin_family,
+            &self.refresh,
+            &self.end_family,
             &self.put_document,
             &self.change_document,
             &self.delete_document,

@@ -2,11 +2,14 @@
 
 use async_trait::async_trait;
 use prost::Message as _;
+use redis::ScriptInvocation;
 use redis::aio::ConnectionLike;
 use tokenbind_proto::index::v1::TokenRecord;
 
+use super::families::decode_family;
 use super::{RedisIndex, corrupt, index_error};
 use crate::error::IndexError;
+use crate::family::{FamilyPosition, ListedFamily};
 use crate::locator::{Home, Locator, Slot};
 use crate::member::Member;
 use crate::store::{
@@ -20,53 +23,15 @@ const REVOKE_STEP: usize = 5_000;
 #[async_trait]
 impl BindingIndex for RedisIndex {
     async fn issue(&self, issue: Issue) -> Result<Issued, IndexError> {
-        let member = Member::of(&issue).to_bytes();
-        let Issue {
-            home,
-            slot,
-            mut record,
-            policy,
-            limit,
-            binding: _,
-        } = issue;
-        // The script puts the revision before the rest of the record; prost leaves out a zero.
-        record.revision = 0;
-        let mut script = self.scripts.issue.key(self.keys.record(home, slot));
-        script
-            .key(self.keys.list(home))
-            .arg(record.encode_to_vec())
-            .arg(record.lifetime_ms)
-            .arg(&member);
-        match self.clock.after(self.patience) {
-            Some(latest) => script.arg(latest),
-            None => script.arg(""),
-        };
-        // What is not needed is not sent: each argument costs Redis some time.
-        match policy {
-            IssuePolicy::Keep { except } => {
-                let except = except.map(u64::to_le_bytes);
-                let except = except.as_ref().map_or(&[][..], |revision| revision.as_slice());
-                script.arg(LEAST_REUSE_MS).arg(except);
-            }
-            IssuePolicy::Replace if limit.is_some() => {
-                script.arg("").arg("");
-            }
-            IssuePolicy::Replace => {}
-        }
-        if let Some(limit) = limit {
-            script.arg(limit.max).arg(match limit.over {
-                OverLimit::Reject => "reject",
-                OverLimit::EvictOldest => "evict",
-            });
-        }
+        let mut script = self.scripts.issue.key(self.keys.record(issue.home, issue.slot));
+        script.key(self.keys.list(issue.home));
+        self.issue_arguments(&mut script, issue, false);
         let answer: Vec<redis::Value> = script
             .invoke_async(&mut self.connection().await?)
             .await
             .map_err(|error| index_error(&error))?;
-        let issued = issued(answer)?;
-        if let Issued::New { revision, .. } = issued {
-            self.clock.told(revision);
-        }
+        let issued = issued(&mut answer.into_iter())?;
+        self.heard(&issued);
         Ok(issued)
     }
 
@@ -79,17 +44,13 @@ impl BindingIndex for RedisIndex {
     }
 
     async fn revoke_token(&self, home: Home, slot: Slot, record: &TokenRecord) -> Result<Revoked, IndexError> {
-        let (revision, count) = self
-            .scripts
-            .revoke_token
-            .key(self.keys.record(home, slot))
+        let mut script = self.scripts.revoke_token.key(self.keys.record(home, slot));
+        script
             .key(self.keys.list(home))
             .arg(record.digest.as_slice())
             .arg(&slot.0)
-            .arg(record.lifetime_ms)
-            .invoke_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
+            .arg(record.lifetime_ms);
+        let (revision, count) = self.promise(&script).await?;
         Ok(Revoked { revision, count })
     }
 
@@ -99,18 +60,14 @@ impl BindingIndex for RedisIndex {
         let mut from = "-inf".to_owned();
         let mut total = 0;
         loop {
-            let (revision, count, next): (Revision, u64, String) = self
-                .scripts
-                .revoke_subject
-                .key(self.keys.list(home))
+            let mut script = self.scripts.revoke_subject.key(self.keys.list(home));
+            script
                 .arg(self.keys.record_prefix(home))
                 .arg(application.as_ref().map_or(&[][..], |tag| tag.as_slice()))
                 .arg(binding.as_ref().map_or(&[][..], |tag| tag.as_slice()))
                 .arg(&from)
-                .arg(REVOKE_STEP)
-                .invoke_async(&mut self.connection().await?)
-                .await
-                .map_err(|error| index_error(&error))?;
+                .arg(REVOKE_STEP);
+            let (revision, count, next): (Revision, u64, String) = self.promise(&script).await?;
             total += count;
             if next.is_empty() {
                 return Ok(Revoked { revision, count: total });
@@ -138,6 +95,10 @@ impl BindingIndex for RedisIndex {
         page(from, answer)
     }
 
+    async fn settle(&self) -> Result<Revision, IndexError> {
+        self.settled().await
+    }
+
     async fn ping(&self) -> Result<Revision, IndexError> {
         self.check_once().await?;
         let (seconds, micros): (u64, u64) = redis::cmd("TIME")
@@ -147,6 +108,57 @@ impl BindingIndex for RedisIndex {
         let revision = seconds * 1_000_000 + micros;
         self.clock.told(revision);
         Ok(revision)
+    }
+}
+
+impl RedisIndex {
+    /// The arguments of every script that issues, in the order of `issue.lua`. Where more follow, all of them; else what is not
+    /// needed is not sent, because each argument costs Redis some time.
+    pub(super) fn issue_arguments(&self, script: &mut ScriptInvocation<'_>, issue: Issue, more_follow: bool) {
+        let member = Member::of(&issue).to_bytes();
+        let Issue {
+            mut record,
+            policy,
+            limit,
+            ..
+        } = issue;
+        // The script puts the revision before the rest of the record; prost leaves out a zero.
+        record.revision = 0;
+        script.arg(record.encode_to_vec()).arg(record.lifetime_ms).arg(&member);
+        match self.clock.after(self.patience) {
+            Some(latest) => script.arg(latest),
+            None => script.arg(""),
+        };
+        match policy {
+            IssuePolicy::Keep { except } => {
+                let except = except.map(u64::to_le_bytes);
+                let except = except.as_ref().map_or(&[][..], |revision| revision.as_slice());
+                script.arg(LEAST_REUSE_MS).arg(except);
+            }
+            IssuePolicy::Replace if limit.is_some() || more_follow => {
+                script.arg("").arg("");
+            }
+            IssuePolicy::Replace => {}
+        }
+        match limit {
+            Some(limit) => {
+                script.arg(limit.max).arg(match limit.over {
+                    OverLimit::Reject => "reject",
+                    OverLimit::EvictOldest => "evict",
+                });
+            }
+            None if more_follow => {
+                script.arg("").arg("");
+            }
+            None => {}
+        }
+    }
+
+    /// What a token that was issued tells of the store's clock.
+    pub(super) fn heard(&self, issued: &Issued) {
+        if let Issued::New { revision, .. } = issued {
+            self.clock.told(*revision);
+        }
     }
 }
 
@@ -167,24 +179,26 @@ fn decode(record: &[u8]) -> Result<TokenRecord, IndexError> {
     TokenRecord::decode(record).map_err(|error| corrupt(&format!("a token record: {error}")))
 }
 
-fn value<T: redis::FromRedisValue>(answer: &mut impl Iterator<Item = redis::Value>) -> Result<T, IndexError> {
+pub(super) fn value<T: redis::FromRedisValue>(
+    answer: &mut impl Iterator<Item = redis::Value>,
+) -> Result<T, IndexError> {
     let value = answer.next().ok_or_else(|| corrupt("a script answered too little"))?;
     redis::from_redis_value(value).map_err(|error| corrupt(&format!("a script's answer: {error}")))
 }
 
-fn issued(answer: Vec<redis::Value>) -> Result<Issued, IndexError> {
-    let mut answer = answer.into_iter();
-    let outcome: String = value(&mut answer)?;
+/// Reads what the Lua function `issue` answered, and leaves what follows it.
+pub(super) fn issued(answer: &mut impl Iterator<Item = redis::Value>) -> Result<Issued, IndexError> {
+    let outcome: String = value(answer)?;
     match outcome.as_str() {
         "new" => Ok(Issued::New {
-            revision: value(&mut answer)?,
-            superseded: value::<u8>(&mut answer)? == 1,
+            revision: value(answer)?,
+            superseded: value::<u8>(answer)? == 1,
         }),
         "kept" => {
-            let record: Vec<u8> = value(&mut answer)?;
+            let record: Vec<u8> = value(answer)?;
             Ok(Issued::Kept {
                 record: Box::new(decode(&record)?),
-                remaining_ms: value(&mut answer)?,
+                remaining_ms: value(answer)?,
             })
         }
         "limit" => Ok(Issued::LimitReached),
@@ -197,13 +211,20 @@ fn issued(answer: Vec<redis::Value>) -> Result<Issued, IndexError> {
 fn page(from: Cursor, answer: Vec<redis::Value>) -> Result<Page, IndexError> {
     let mut answer = answer.into_iter();
     let more: u8 = value(&mut answer)?;
-    let (mut tokens, mut ends) = (Vec::new(), Vec::new());
+    let (mut tokens, mut families, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     while answer.len() > 0 {
         let member: Vec<u8> = value(&mut answer)?;
-        ends.push(value::<u64>(&mut answer)?);
+        let expires_ms: u64 = value(&mut answer)?;
+        ends.push(expires_ms);
         let record: Vec<u8> = value(&mut answer)?;
-        // A token that was revoked by itself, or that the store lost, is not live.
-        if !record.is_empty() {
+        // What was revoked by itself, or what the store lost, is not live.
+        if record.is_empty() {
+            continue;
+        }
+        if FamilyPosition::from_bytes(&member).is_some() {
+            let record = decode_family(&record)?;
+            families.push(ListedFamily { expires_ms, record });
+        } else {
             let slot = Member::slot_in(&member).ok_or_else(|| corrupt("a member of a subject's list"))?;
             tokens.push(ListedToken {
                 slot,
@@ -213,6 +234,7 @@ fn page(from: Cursor, answer: Vec<redis::Value>) -> Result<Page, IndexError> {
     }
     Ok(Page {
         tokens,
+        families,
         next: (more == 1).then(|| Cursor::after(from, ends.into_iter())),
     })
 }

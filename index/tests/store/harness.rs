@@ -73,8 +73,8 @@ impl Harness {
     }
 }
 
-/// Takes `by` off every time to live, off the ends of life in every subject's list, off the revisions of records (a list has
-/// a token under its revision and lifetime), and off the counters of attempts.
+/// Takes `by` off every time to live, off the ends of life in every subject's list, off the times in records (a list has a
+/// token under its revision and lifetime, a family has its end in it), and off the counters of attempts.
 fn age(server: &RedisServer, by: Duration) {
     const AGE: &str = r"
         for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -84,8 +84,13 @@ fn age(server: &RedisServer, by: Duration) {
             else redis.call('PEXPIRE', key, left - ARGV[1]) end
           end
           local kind = redis.call('TYPE', key).ok
-          -- What was used up is no record.
-          if kind == 'string' and string.sub(key, 1, 11) == 'tokenbind:{' then
+          -- What was used up is no record; a family's key is shorter than a slot's.
+          local is_record = kind == 'string' and string.sub(key, 1, 11) == 'tokenbind:{'
+          if is_record and #key == 43 then
+            local ends = struct.unpack('<I8', redis.call('GET', key), 26)
+            redis.call('SETRANGE', key, 25, struct.pack('<I8', ends - ARGV[1]))
+          end
+          if is_record then
             local revision = struct.unpack('<I8', redis.call('GET', key), 2)
             redis.call('SETRANGE', key, 1, struct.pack('<I8', revision - ARGV[1] * 1000))
           end

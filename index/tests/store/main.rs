@@ -5,11 +5,13 @@
 mod attempts;
 mod contract;
 mod documents;
+mod families;
 mod faults;
 mod full;
 mod harness;
 mod lanes;
 mod model;
+mod model_families;
 mod samples;
 mod single_use;
 mod tracking;

@@ -10,16 +10,18 @@ use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::TokenFormat;
 
 use crate::harness::Harness;
+use crate::model_families::{Families, Step, step, timeless_family};
 use crate::samples::{Sample, client_id, home, tag};
 
 /// Lifetimes are odd and steps of time even multiples of this, so no token ends within the time that the operations
 /// themselves take on a Redis, however busy the machine is.
-const STEP_MS: u32 = 60_000;
+pub(crate) const STEP_MS: u32 = 60_000;
 
 #[derive(Clone, Debug)]
 enum Operation {
     Issue(Sample),
     IssueExcept(Sample),
+    Family(Step),
     RevokeToken(Sample),
     RevokeSubject {
         subject: u8,
@@ -33,7 +35,7 @@ enum Operation {
     List(u8),
 }
 
-fn sample() -> impl Strategy<Value = Sample> {
+pub(crate) fn sample() -> impl Strategy<Value = Sample> {
     let names = (1..3_u8, 1..3_u8, 1..3_u8, 0..4_u8);
     let format = prop_oneof![Just(TokenFormat::Jwt), Just(TokenFormat::Opaque)];
     let over = prop_oneof![Just(OverLimit::Reject), Just(OverLimit::EvictOldest)];
@@ -68,6 +70,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         8 => sample().prop_map(Operation::Issue),
         1 => sample().prop_map(Operation::IssueExcept),
+        11 => step().prop_map(Operation::Family),
         2 => sample().prop_map(Operation::RevokeToken),
         2 => (1..3_u8, application, device).prop_map(|(subject, application, device)| Operation::RevokeSubject {
             subject,
@@ -89,7 +92,7 @@ fn timeless(mut record: TokenRecord) -> TokenRecord {
 }
 
 /// Does one operation and says in words what came of it, without times.
-async fn apply(on: &Harness, operation: &Operation) -> String {
+async fn apply(on: &Harness, families: &mut Families, operation: &Operation) -> String {
     let store = &on.store;
     match operation {
         Operation::Issue(sample) => said(store.issue(sample.issue()).await.expect("issue")),
@@ -101,6 +104,7 @@ async fn apply(on: &Harness, operation: &Operation) -> String {
             };
             said(store.issue(issue).await.expect("issue"))
         }
+        Operation::Family(step) => step.apply(on, families).await,
         Operation::RevokeToken(sample) => {
             let revoked = store
                 .revoke_token(home(sample.subject), sample.slot(), &sample.record())
@@ -162,12 +166,17 @@ async fn apply(on: &Harness, operation: &Operation) -> String {
                 .collect();
             // Two tokens that end within the same step end in the order of real microseconds.
             tokens.sort();
-            format!("{tokens:?}")
+            let families = page.families.into_iter();
+            let mut families: Vec<_> = families
+                .map(|family| format!("{:?}", timeless_family(family.record)))
+                .collect();
+            families.sort();
+            format!("{tokens:?} {families:?}")
         }
     }
 }
 
-fn said(issued: Issued) -> String {
+pub(crate) fn said(issued: Issued) -> String {
     match issued {
         Issued::New { superseded, .. } => format!("new, superseded {superseded}"),
         Issued::Kept { record, remaining_ms } => {
@@ -182,11 +191,12 @@ fn said(issued: Issued) -> String {
 
 async fn answers(on: &Harness, operations: &[Operation]) -> Vec<String> {
     let mut answers = Vec::new();
+    let mut families = Families::default();
     for operation in operations {
-        answers.push(apply(on, operation).await);
+        answers.push(apply(on, &mut families, operation).await);
     }
     for subject in 1..3 {
-        answers.push(apply(on, &Operation::List(subject)).await);
+        answers.push(apply(on, &mut families, &Operation::List(subject)).await);
     }
     answers
 }

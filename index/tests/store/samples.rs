@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use tokenbind_index::{
-    BindingId, BindingLimit, BindingTag, BindingValue, Home, Issue, IssuePolicy, Locator, Namespace, Nonce, OverLimit,
-    Selection, Slot, SlotDefinition, Subject,
+    Begin, BindingId, BindingLimit, BindingTag, BindingValue, FamilyLocator, Grace, Home, Issue, IssuePolicy, Locator,
+    Namespace, Nonce, OverLimit, Refresh, Rotate, Selection, Slot, SlotDefinition, Subject,
 };
-use tokenbind_proto::index::v1::TokenRecord;
+use tokenbind_proto::index::v1::{RefreshFamilyRecord, TokenRecord};
 use tokenbind_proto::v1::{BindingType, TokenFormat};
 
 /// A token to issue; small numbers name its parts.
@@ -128,6 +128,38 @@ impl Sample {
         match self.format {
             TokenFormat::Opaque => IssuePolicy::Keep { except: None },
             _ => IssuePolicy::Replace,
+        }
+    }
+
+    fn family(&self) -> RefreshFamilyRecord {
+        RefreshFamilyRecord {
+            client_id: client_id(self.application),
+            subject: subject(self.subject).claim(),
+            scopes: vec![format!("scope-{}", self.scope)],
+            opaque_key_id: "key".to_owned(),
+            ..RefreshFamilyRecord::default()
+        }
+    }
+
+    /// A family that lives for ten minutes, and five without use.
+    pub(crate) fn begin(&self, nonce: u8) -> Begin {
+        Begin {
+            nonce: Nonce([nonce; 16]),
+            record: self.family(),
+            lifetime_ms: 600_000,
+            idle_ms: 300_000,
+        }
+    }
+
+    pub(crate) fn refresh(&self, family: FamilyLocator, presented: u32, grace: Grace) -> Refresh {
+        Refresh {
+            family,
+            presented,
+            rotate: Some(Rotate {
+                record: self.family(),
+                idle_ms: 300_000,
+                grace,
+            }),
         }
     }
 

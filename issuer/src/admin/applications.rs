@@ -13,7 +13,7 @@ use crate::error::IssuerError;
 const NAME: &str = "application";
 
 /// What an update may change.
-pub(super) const FIELDS: [Field<Application>; 16] = mask::fields![
+pub(super) const FIELDS: [Field<Application>; 21] = mask::fields![
     display_name,
     token_format,
     binding_type,
@@ -30,6 +30,8 @@ pub(super) const FIELDS: [Field<Application>; 16] = mask::fields![
     claims,
     disabled,
     client_authentication,
+    refresh_tokens;
+    refresh_tokens { lifetime_seconds, idle_lifetime_seconds, grace_seconds, grace_uses };
 ];
 
 impl Administration {

@@ -5,12 +5,18 @@ use crate::error::{FieldViolations, IssuerError};
 /// A field that can be changed, and how it is taken over.
 pub(super) type Field<T> = (&'static str, fn(target: &mut T, wanted: &T));
 
-/// The fields of a message by their names, each taken over whole.
+/// The fields of a message by their names, each taken over whole; and those of messages within it, each by itself.
 macro_rules! fields {
-    ($($field:ident),* $(,)?) => {
-        [$((stringify!($field), |target, wanted| {
-            target.$field.clone_from(&wanted.$field);
-        })),*]
+    ($($field:ident),* $(,)? $(; $message:ident { $($inner:ident),* })* $(;)?) => {
+        [
+            $((stringify!($field), |target, wanted| {
+                target.$field.clone_from(&wanted.$field);
+            }),)*
+            $($((concat!(stringify!($message), ".", stringify!($inner)), |target, wanted| {
+                let wanted = wanted.$message.clone().unwrap_or_default();
+                target.$message.get_or_insert_default().$inner = wanted.$inner;
+            }),)*)*
+        ]
     };
 }
 pub(super) use fields;

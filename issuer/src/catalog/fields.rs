@@ -69,12 +69,17 @@ impl<'a> Fields<'a> {
 
     /// A number; 0 where there is none.
     pub(super) fn number(&mut self, name: &str) -> u32 {
-        let Some(node) = self.take(name) else { return 0 };
+        self.optional_number(name).unwrap_or_default()
+    }
+
+    /// A number, where 0 is something else than none.
+    pub(super) fn optional_number(&mut self, name: &str) -> Option<u32> {
+        let node = self.take(name)?;
         if let Value::Number(number) = node.value {
-            return u32::try_from(number).unwrap_or(u32::MAX);
+            return Some(u32::try_from(number).unwrap_or(u32::MAX));
         }
         self.wrong(name, "", node.line, "must be a whole number, not negative");
-        0
+        None
     }
 
     /// Yes or no; no where there is none.

@@ -5,7 +5,7 @@ use std::path::Path;
 use prost_types::Timestamp;
 use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, SecretDigest, UserRecord};
 use tokenbind_proto::v1::claim_mapping::Value as ClaimValue;
-use tokenbind_proto::v1::{Application, ClaimMapping, Resource, User};
+use tokenbind_proto::v1::{Application, ClaimMapping, RefreshTokenSettings, Resource, User};
 
 use super::digest;
 use super::errors::CatalogErrors;
@@ -109,6 +109,7 @@ fn application(fields: &mut Fields<'_>) -> ApplicationRecord {
         disabled: fields.flag("disabled"),
         source: 0,
         client_authentication: authentication::read(fields),
+        refresh_tokens: refresh_tokens(fields),
     };
     ApplicationRecord {
         application: Some(application),
@@ -145,6 +146,21 @@ fn resource(fields: &mut Fields<'_>) -> ResourceRecord {
         resource: Some(resource),
         secrets: secrets(fields),
     }
+}
+
+fn refresh_tokens(fields: &mut Fields<'_>) -> Option<RefreshTokenSettings> {
+    let node = fields.take("refresh_tokens")?;
+    fields.nested("refresh_tokens", |path, errors| {
+        let mut fields = Fields::open(path, node, errors)?;
+        let settings = RefreshTokenSettings {
+            lifetime_seconds: fields.number("lifetime_seconds"),
+            idle_lifetime_seconds: fields.number("idle_lifetime_seconds"),
+            grace_seconds: fields.optional_number("grace_seconds"),
+            grace_uses: fields.optional_number("grace_uses"),
+        };
+        fields.finish();
+        Some(settings)
+    })
 }
 
 fn claims(fields: &mut Fields<'_>) -> Vec<ClaimMapping> {

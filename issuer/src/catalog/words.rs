@@ -13,9 +13,10 @@ pub(super) const BINDING_TYPES: [(&str, i32); 4] = [
     ("dpop", BindingType::Dpop as i32),
 ];
 
-pub(super) const GRANTS: [(&str, i32); 4] = [
+pub(super) const GRANTS: [(&str, i32); 5] = [
     ("password", GrantType::Password as i32),
     ("client_credentials", GrantType::ClientCredentials as i32),
+    ("refresh_token", GrantType::RefreshToken as i32),
     ("token_exchange", GrantType::TokenExchange as i32),
     ("jwt_bearer", GrantType::JwtBearer as i32),
 ];

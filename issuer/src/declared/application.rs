@@ -3,13 +3,14 @@
 use tokenbind_proto::v1::{Application, BindingLimitPolicy, BindingType, GrantType, TokenFormat};
 
 use super::text::{audience_problem, client_id_problem, scope_problem};
-use super::{authentication, binding_type, claims};
+use super::{authentication, binding_type, claims, refresh_tokens};
 use crate::admin_access::{ADMIN_AUDIENCE, ADMIN_SCOPE};
 use crate::application::MAX_LIFETIME_SECONDS;
 use crate::error::FieldViolations;
 
 const MAX_BINDINGS: u32 = 1_000;
-const GRANTS: &str = "must be at least one of password, client_credentials, token_exchange and jwt_bearer";
+const GRANTS: &str =
+    "must be at least one of password, client_credentials, refresh_token, token_exchange and jwt_bearer";
 
 /// Fills in what an unspecified field means, where the record has to say it.
 pub fn normalize_application(application: &mut Application) {
@@ -31,6 +32,7 @@ pub fn check_application(application: &Application) -> FieldViolations {
     check_binding(application, &mut violations);
     check_grants(&application.grants, &mut violations);
     authentication::check(application, &mut violations);
+    refresh_tokens::check(application, &mut violations);
     check_reach(application, &mut violations);
     check_admin_scope(application, &mut violations);
     claims::check(&application.claims, &mut violations);

@@ -9,6 +9,7 @@ mod binding_type;
 mod claims;
 pub(crate) mod documents;
 mod password;
+mod refresh_tokens;
 mod resource;
 pub(crate) mod suspension;
 #[cfg(test)]

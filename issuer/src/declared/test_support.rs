@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingIndex, BindingTag, Clock, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home,
-    IndexError, Issue, IssuePolicy, Issued, Locator, Nonce, Page, Put, Revision, Revoked, Selection, SingleUse, Slot,
-    Subject, UseDigest,
+    Begin, Begun, BindingIndex, BindingTag, Clock, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect,
+    FamilyIndex, FamilyLocator, Generation, Grace, Home, IndexError, Issue, IssuePolicy, Issued, Locator, Nonce, Page,
+    Put, Refresh, Refreshed, Revision, Revoked, Selection, SingleUse, Slot, Subject, UseDigest,
 };
-use tokenbind_proto::index::v1::TokenRecord;
+use tokenbind_proto::index::v1::{RefreshFamilyRecord, TokenRecord};
 
 /// The embedded store, with faults.
 pub(crate) struct FaultyStore {
@@ -150,6 +150,34 @@ impl DocumentStore for FaultyStore {
         id: &str,
     ) -> Result<Option<(Generation, Revision)>, IndexError> {
         self.inner.raise_generation(kind, id).await
+    }
+}
+
+#[async_trait]
+impl FamilyIndex for FaultyStore {
+    async fn begin_family(&self, issue: Issue, begin: Begin) -> Result<Begun, IndexError> {
+        self.inner.begin_family(issue, begin).await
+    }
+
+    async fn read_family(&self, family: &FamilyLocator) -> Result<Option<RefreshFamilyRecord>, IndexError> {
+        self.inner.read_family(family).await
+    }
+
+    async fn refresh(&self, issue: Issue, refresh: Refresh) -> Result<Refreshed, IndexError> {
+        self.inner.refresh(issue, refresh).await
+    }
+
+    async fn end_family(&self, family: &FamilyLocator) -> Result<Revoked, IndexError> {
+        self.inner.end_family(family).await
+    }
+
+    async fn end_reused(
+        &self,
+        family: &FamilyLocator,
+        presented: u32,
+        grace: Grace,
+    ) -> Result<Option<Revoked>, IndexError> {
+        self.inner.end_reused(family, presented, grace).await
     }
 }
 

@@ -6,6 +6,7 @@
 mod client_credentials;
 mod jwt_bearer;
 mod password;
+mod refresh_token;
 mod token_exchange;
 mod user;
 
@@ -19,6 +20,7 @@ use tokenbind_proto::v1::{Actor, GrantType};
 pub use self::client_credentials::ClientCredentials;
 pub use self::jwt_bearer::JwtBearer;
 pub use self::password::Password;
+pub use self::refresh_token::{RefreshToken, UsedRefreshToken};
 pub use self::token_exchange::{ShownToken, TokenExchange};
 use crate::application::Application;
 use crate::context::Issuer;
@@ -45,6 +47,19 @@ pub struct Authorization {
     pub bound_to: Option<BindingValue>,
     /// What it was granted on: a token is void if one of these died before it was written.
     pub depends_on: Vec<Dependency>,
+    /// Whether it can be refreshed.
+    pub login: Login,
+}
+
+/// Whether an authorization can be refreshed.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// No: the application can ask again at any time (RFC 6749, section 4.4.3), or has to (RFC 7521, section 4.1).
+    None,
+    /// It begins here, if the application has refresh tokens.
+    Begins,
+    /// It goes on: a refresh token was used. The access token is bound as it is, and no wider.
+    GoesOn(Box<UsedRefreshToken>),
 }
 
 impl Authorization {
@@ -60,6 +75,7 @@ impl Authorization {
             ends_at_us: None,
             bound_to: None,
             depends_on: Vec::new(),
+            login: Login::None,
         }
     }
 }
@@ -97,6 +113,7 @@ pub fn name(grant: GrantType) -> &'static str {
         GrantType::Unspecified => "unspecified",
         GrantType::Password => "password",
         GrantType::ClientCredentials => "client_credentials",
+        GrantType::RefreshToken => "refresh_token",
         GrantType::TokenExchange => "token_exchange",
         GrantType::JwtBearer => "jwt_bearer",
     }

@@ -11,6 +11,7 @@ use crate::application::Application;
 use crate::context::Issuer;
 use crate::directory::Login;
 use crate::error::IssuerError;
+use crate::grant;
 use crate::throttle::Peer;
 
 /// A request of the grant.
@@ -48,6 +49,7 @@ impl Grant for Password {
             scopes: user.scopes,
             attributes: user.attributes,
             user_version: user.version,
+            login: grant::Login::Begins,
             ..Authorization::of(Subject::User(user.username))
         })
     }

@@ -8,7 +8,7 @@ use tokenbind_index::{BindingValue, Subject};
 use tokenbind_jose::Act;
 use tokenbind_proto::v1::{Actor, GrantType};
 
-use super::{Authorization, Dependency, Grant, Limits, user};
+use super::{Authorization, Dependency, Grant, Limits, Login, user};
 use crate::application::Application;
 use crate::context::Issuer;
 use crate::error::IssuerError;
@@ -171,6 +171,8 @@ impl Grant for TokenExchange {
                 .into_iter()
                 .chain(actor_dependency)
                 .collect(),
+            // It would outlive the subject token.
+            login: Login::None,
         })
     }
 }

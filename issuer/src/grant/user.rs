@@ -1,6 +1,6 @@
 //! The user whom a token will speak for, where it was not the user who asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
 use tokenbind_index::{DocumentKind, Revision, Subject};
@@ -12,6 +12,8 @@ use crate::error::IssuerError;
 /// What matters of a user who is not disabled; nothing for whom nothing is kept here.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
+    /// If set, no other scopes are granted.
+    pub(super) scopes: Option<BTreeSet<String>>,
     pub(super) attributes: BTreeMap<String, String>,
     pub(super) version: Option<Revision>,
 }
@@ -28,6 +30,7 @@ pub(super) async fn judge(issuer: &Issuer, subject: &Subject) -> Result<Option<J
         .map_err(|error| IssuerError::Internal(format!("a user's record cannot be read: {error}")))?;
     let user = record.user.filter(|user| !user.disabled);
     Ok(user.map(|user| Judged {
+        scopes: (!user.scopes.is_empty()).then(|| user.scopes.into_iter().collect()),
         attributes: user.attributes.into_iter().collect(),
         version: Some(document.version),
     }))

@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 use tokenbind_index::{BindingValue, Home, Slot, SlotDefinition, Subject};
 use tokenbind_proto::v1::{Actor, BindingType};
 
-use super::IssueRequest;
+use super::{IssueRequest, inherited};
 use crate::application::Application;
 use crate::claims::{self, Bound};
 use crate::context::Issuer;
 use crate::error::{FieldViolations, IssuerError};
-use crate::grant::Authorization;
+use crate::grant::{Authorization, Login};
 
 /// What a token will be.
 pub(super) struct Token {
@@ -37,17 +37,28 @@ pub(super) fn decide(
     authorization: &Authorization,
     request: &IssueRequest,
 ) -> Result<Token, IssuerError> {
-    let scopes = scopes(application, authorization, &request.scopes)?;
-    let audiences = audiences(application, authorization, &request.audiences)?;
-    let bound = binding(application, request)?.map(|value| Bound {
-        reference: value.reference(&issuer.namespace, &application.client_id),
-        value,
-    });
-    check_inherited(authorization, bound.as_ref())?;
+    let subject = authorization.subject.clone();
+    let home = subject.home();
+    let (scopes, audiences, bound) = match &authorization.login {
+        Login::GoesOn(used) => (
+            inherited::scopes(application, authorization.scopes.as_ref(), used, &request.scopes)?,
+            inherited::audiences(application, used, &request.audiences)?,
+            inherited::bound(issuer, application, used, request)?,
+        ),
+        Login::None | Login::Begins => {
+            let value = binding(application, request)?;
+            check_inherited(authorization, value.as_ref())?;
+            let bound = |value| Bound::to(&value, &issuer.namespace, &application.client_id, &home);
+            (
+                scopes(application, authorization, &request.scopes)?,
+                audiences(application, authorization, &request.audiences)?,
+                value.map(bound),
+            )
+        }
+    };
     // The whole chain: tokens that say different things of who acted are not each other's.
     let actor = authorization.act.clone().map(|act| act.encode_to_vec());
     let actor = actor.map(|act| URL_SAFE_NO_PAD.encode(act));
-    let subject = authorization.subject.clone();
     let slot = SlotDefinition {
         client_id: &application.client_id,
         subject: &subject,
@@ -60,7 +71,6 @@ pub(super) fn decide(
     .slot();
     let mapped = claims::mapped(&application.claims, &authorization.attributes);
     Ok(Token {
-        home: subject.home(),
         subject,
         scopes,
         audiences,
@@ -68,6 +78,7 @@ pub(super) fn decide(
         mapped,
         act: authorization.act.clone(),
         ends_at_us: authorization.ends_at_us,
+        home,
         slot,
     })
 }
@@ -125,10 +136,10 @@ fn audiences(
 }
 
 /// C51: what was bound stays bound, to the same value.
-fn check_inherited(authorization: &Authorization, bound: Option<&Bound>) -> Result<(), IssuerError> {
-    match (&authorization.bound_to, bound) {
+fn check_inherited(authorization: &Authorization, value: Option<&BindingValue>) -> Result<(), IssuerError> {
+    match (&authorization.bound_to, value) {
         (None, _) => Ok(()),
-        (Some(wanted), Some(bound)) if bound.value == *wanted => Ok(()),
+        (Some(wanted), Some(value)) if value == wanted => Ok(()),
         (Some(_), _) => Err(IssuerError::UnauthorizedClient(
             "the subject token is bound, and this application's tokens would not be bound to the same",
         )),

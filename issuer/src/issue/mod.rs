@@ -2,12 +2,16 @@
 
 mod dependencies;
 mod granted;
+mod inherited;
 mod lifetime;
+mod login;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub(crate) use self::lifetime::leaves_time;
+pub use self::login::IssuedRefreshToken;
+use self::login::Turn;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -62,6 +66,8 @@ pub struct IssuedToken {
     pub superseded: bool,
     /// When its record was written.
     pub revision: Revision,
+    /// For the next one.
+    pub refresh_token: Option<IssuedRefreshToken>,
 }
 
 impl Issuer {
@@ -100,12 +106,15 @@ impl Issuer {
         let grant = request.grant.grant_type();
         check_grant(&application, grant)?;
         let authorization = request.grant.authorize(self, &application).await?;
+        let mut turn = Turn::of(&application, &authorization)?;
         for _ in 0..ATTEMPTS {
             let token = granted::decide(self, &application, &authorization, request)?;
-            if let Some(written) = self.write(&application, &token).await? {
-                self.confirm_user(&token, &written, authorization.user_version).await?;
+            if let Some(mut written) = self.write(&application, &token, &mut turn).await? {
+                let user = authorization.user_version;
+                self.confirm_user(&token, &written, turn.held(), user).await?;
                 self.confirm_dependencies(&token, &written, &authorization.depends_on)
                     .await?;
+                written.issued.refresh_token = turn.held().map(|held| self.refresh_token(held)).transpose()?;
                 record(&application, &token, grant, &written.issued);
                 return Ok(written.issued);
             }

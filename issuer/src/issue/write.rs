@@ -10,6 +10,7 @@ use tokenbind_proto::v1::TokenFormat;
 
 use super::IssuedToken;
 use super::granted::Token;
+use super::login::{Held, Turn};
 use crate::application::Application;
 use crate::claims::{self, Audience, Claims};
 use crate::context::Issuer;
@@ -27,22 +28,32 @@ pub(super) struct Written {
 
 impl Issuer {
     /// Writes the token; `None` when the application was revoked since it was read.
-    pub(super) async fn write(&self, application: &Application, token: &Token) -> Result<Option<Written>, IssuerError> {
+    pub(super) async fn write(
+        &self,
+        application: &Application,
+        token: &Token,
+        turn: &mut Turn,
+    ) -> Result<Option<Written>, IssuerError> {
         match application.format {
-            TokenFormat::Jwt => self.write_jwt(application, token).await,
-            TokenFormat::Opaque => self.write_opaque(application, token).await,
+            TokenFormat::Jwt => self.write_jwt(application, token, turn).await,
+            TokenFormat::Opaque => self.write_opaque(application, token, turn).await,
             TokenFormat::Unspecified => Err(IssuerError::Internal("an application has no token format".to_owned())),
         }
     }
 
     /// S1–S4. Signed before it is written: when either fails, the old token is still live.
-    async fn write_jwt(&self, application: &Application, token: &Token) -> Result<Option<Written>, IssuerError> {
+    async fn write_jwt(
+        &self,
+        application: &Application,
+        token: &Token,
+        turn: &mut Turn,
+    ) -> Result<Option<Written>, IssuerError> {
         let now_us = self.clock.now_us();
         let lifetime = token.lifetime_seconds(application, now_us)?;
         let jwt = self.sign(application, token, self.locator(token), lifetime)?;
         let record = record(application, token, &jwt, lifetime);
         match self
-            .put(application, token, record.clone(), IssuePolicy::Replace)
+            .put(application, token, record.clone(), IssuePolicy::Replace, turn)
             .await?
         {
             Issued::New { revision, superseded } => Ok(Some(Written {
@@ -58,14 +69,19 @@ impl Issuer {
     }
 
     /// S5–S8, S15. A live token is answered again where its key is still there, and replaced where it is not.
-    async fn write_opaque(&self, application: &Application, token: &Token) -> Result<Option<Written>, IssuerError> {
+    async fn write_opaque(
+        &self,
+        application: &Application,
+        token: &Token,
+        turn: &mut Turn,
+    ) -> Result<Option<Written>, IssuerError> {
         let mut except = None;
         let mut now_us = self.clock.now_us();
         for _ in 0..ATTEMPTS {
             let lifetime = token.lifetime_seconds(application, now_us)?;
             let (text, record) = self.derive(application, token, lifetime)?;
             match self
-                .put(application, token, record.clone(), IssuePolicy::Keep { except })
+                .put(application, token, record.clone(), IssuePolicy::Keep { except }, turn)
                 .await?
             {
                 // Written so late that it would outlive what it must not: once more, by the store's own clock.
@@ -105,31 +121,24 @@ impl Issuer {
         token: &Token,
         record: TokenRecord,
         policy: IssuePolicy,
+        turn: &mut Turn,
     ) -> Result<Issued, IssuerError> {
-        let limit = application.limit;
-        Ok(self
-            .store
-            .issue(Issue {
-                home: token.home,
-                slot: token.slot,
-                record,
-                binding: token
-                    .bound
-                    .as_ref()
-                    .map_or(BindingTag::UNBOUND, |bound| bound.value.tag(&token.home)),
-                policy,
-                limit,
-            })
-            .await?)
+        let issue = Issue {
+            home: token.home,
+            slot: token.slot,
+            record,
+            binding: token.bound.as_ref().map_or(BindingTag::UNBOUND, |bound| bound.tag),
+            policy,
+            limit: application.limit,
+        };
+        self.issue_in_turn(application, token, issue, turn).await
     }
 
     fn locator(&self, token: &Token) -> Locator {
-        let mut nonce = [0; 16];
-        self.entropy.fill(&mut nonce);
         Locator {
             home: token.home,
             slot: token.slot,
-            nonce: Nonce(nonce),
+            nonce: self.nonce(),
         }
     }
 
@@ -206,6 +215,7 @@ impl Issuer {
         &self,
         token: &Token,
         written: &Written,
+        begun: Option<&Held>,
         judged: Option<Revision>,
     ) -> Result<(), IssuerError> {
         let (Some(judged), Some(username)) = (judged, token.subject.username()) else {
@@ -216,6 +226,9 @@ impl Issuer {
             return Ok(());
         }
         self.store.revoke_token(token.home, token.slot, &written.record).await?;
+        if let Some(begun) = begun {
+            self.store.end_family(&begun.family.locator).await?;
+        }
         Err(IssuerError::Unavailable("the user was changed meanwhile".to_owned()))
     }
 }
@@ -231,7 +244,7 @@ fn record(application: &Application, token: &Token, text: &str, lifetime: u32) -
         scopes: token.scopes.iter().cloned().collect(),
         binding_ref: bound.map(|bound| bound.reference.0.to_vec()).unwrap_or_default(),
         certificate_sha256: bound
-            .and_then(claims::certificate)
+            .and_then(|bound| bound.certificate_sha256)
             .map(|sha256| sha256.to_vec())
             .unwrap_or_default(),
         ..TokenRecord::default()
@@ -251,6 +264,7 @@ fn new(lifetime: u32, token: &Token, text: String, revision: Revision, supersede
         reused: false,
         superseded,
         revision,
+        refresh_token: None,
     }
 }
 
@@ -265,5 +279,6 @@ fn again(token: &Token, text: String, record: &TokenRecord, remaining_ms: u64) -
         reused: true,
         superseded: false,
         revision: record.revision,
+        refresh_token: None,
     }
 }

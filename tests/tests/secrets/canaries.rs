@@ -19,11 +19,11 @@ impl Canaries {
     /// Notes a token: whole, and the part that makes it more than its name. The locator is no secret.
     pub(crate) fn add_token(&mut self, token: &str) -> String {
         self.0.push(("a token", token.as_bytes().to_vec()));
-        let secret = match token.strip_prefix("tbo_") {
-            // 48 bytes of locator are 64 characters; the secret part and a checksum follow.
-            Some(opaque) => &opaque[64..],
-            None => token.rsplit('.').next().unwrap(),
-        };
+        // 48 bytes of an opaque token's locator are 64 characters, 51 of a refresh token's family 68; the secret part and a
+        // checksum follow.
+        let opaque = token.strip_prefix("tbo_").map(|token| &token[64..]);
+        let refresh = token.strip_prefix("tbr_").map(|token| &token[68..]);
+        let secret = opaque.or(refresh).unwrap_or_else(|| token.rsplit('.').next().unwrap());
         self.0.push(("the secret part of a token", secret.as_bytes().to_vec()));
         let raw = URL_SAFE_NO_PAD.decode(secret).unwrap();
         self.0.push(("the bytes of the secret part", raw[..32].to_vec()));

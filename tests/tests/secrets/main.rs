@@ -12,7 +12,7 @@ use tokenbind_proto::v1::{
 };
 use tokenbind_tests::{
     App, Ask as _, Resource, Stack, basic, bearer, client_credentials, dump, exchange, exchange_with, jwt_bearer, mask,
-    password, shop, with_authorization,
+    password, refresh, shop, with_authorization,
 };
 use tonic::Request;
 
@@ -55,8 +55,17 @@ fn characters(bytes: &[u8]) -> String {
 }
 
 async fn use_everything(stack: &Stack, canaries: &mut Canaries) {
-    let jwt = stack.shop("shop-jwt", TokenFormat::Jwt).await;
-    let opaque = stack.shop("shop-opaque", TokenFormat::Opaque).await;
+    let refreshing = |client_id, format| {
+        let mut application = shop(client_id, format);
+        application.grants.push(GrantType::RefreshToken.into());
+        application
+    };
+    let jwt = stack
+        .create_app(refreshing("shop-jwt", TokenFormat::Jwt))
+        .await
+        .unwrap();
+    let opaque = refreshing("shop-opaque", TokenFormat::Opaque);
+    let opaque = stack.create_app(opaque).await.unwrap();
     let api = stack.api("api", &[&jwt, &opaque]).await;
     for secret in [&jwt.secret, &opaque.secret, &api.secret] {
         canaries.add("a generated secret", secret);
@@ -84,6 +93,18 @@ async fn succeed(stack: &Stack, canaries: &mut Canaries, app: &App, api: &Resour
                 show(stack, api, &token, "canary-device-of-nobody").await;
             }
         }
+        let mut login = stack
+            .issue(app, password("ada", user_password).bound_to(&id))
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            let token = canaries.add_token(&login.refresh_token);
+            login = stack.issue(app, refresh(&token).bound_to(&id)).await.unwrap();
+            canaries.add_token(&login.access_token);
+        }
+        let used = canaries.add_token(&login.refresh_token);
+        stack.revoke(app, &used).await.unwrap();
+        stack.issue(app, refresh(&used)).await.unwrap_err();
         let issued = stack.issue(app, client_credentials().bound_to(&id)).await.unwrap();
         stack.revoke(app, &issued.access_token).await.unwrap();
         canaries.add_token(&issued.access_token);

@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingIndex, Clock, Confirmed, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home,
-    IndexError, Issue, Issued, Locator, Page, Put, Revision, Revoked, Selection, SingleUse, Slot, Stamp, Stamped,
-    TrackedIndex, UseDigest,
+    Begin, Begun, BindingIndex, Clock, Confirmed, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect,
+    FamilyIndex, FamilyLocator, Generation, Grace, Home, IndexError, Issue, Issued, Locator, Page, Put, Refresh,
+    Refreshed, Revision, Revoked, Selection, SingleUse, Slot, Stamp, Stamped, TrackedIndex, UseDigest,
 };
-use tokenbind_proto::index::v1::TokenRecord;
+use tokenbind_proto::index::v1::{RefreshFamilyRecord, TokenRecord};
 use tokio::sync::Notify;
 
 pub(super) struct SwitchedStore {
@@ -216,6 +216,34 @@ impl TrackedIndex for SwitchedStore {
                 () = silenced => {}
             }
         }
+    }
+}
+
+#[async_trait]
+impl FamilyIndex for SwitchedStore {
+    async fn begin_family(&self, issue: Issue, begin: Begin) -> Result<Begun, IndexError> {
+        self.inner()?.begin_family(issue, begin).await
+    }
+
+    async fn read_family(&self, family: &FamilyLocator) -> Result<Option<RefreshFamilyRecord>, IndexError> {
+        self.inner()?.read_family(family).await
+    }
+
+    async fn refresh(&self, issue: Issue, refresh: Refresh) -> Result<Refreshed, IndexError> {
+        self.inner()?.refresh(issue, refresh).await
+    }
+
+    async fn end_family(&self, family: &FamilyLocator) -> Result<Revoked, IndexError> {
+        self.inner()?.end_family(family).await
+    }
+
+    async fn end_reused(
+        &self,
+        family: &FamilyLocator,
+        presented: u32,
+        grace: Grace,
+    ) -> Result<Option<Revoked>, IndexError> {
+        self.inner()?.end_reused(family, presented, grace).await
     }
 }
 

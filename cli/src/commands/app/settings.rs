@@ -56,6 +56,22 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SECONDS")]
     lifetime: Option<u32>,
 
+    /// Seconds that refresh tokens can follow one another from the login on, at most 31,536,000; 0 means 2,592,000
+    #[arg(long, value_name = "SECONDS")]
+    refresh_lifetime: Option<u32>,
+
+    /// Seconds that a refresh token lives without being used, at most 31,536,000; 0 means 604,800
+    #[arg(long, value_name = "SECONDS")]
+    refresh_idle_lifetime: Option<u32>,
+
+    /// Seconds in which a refresh token that was used is answered again, 0 to 60 [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    refresh_grace: Option<u32>,
+
+    /// How often within that time, 0 to 100 [default: 3]
+    #[arg(long, value_name = "COUNT")]
+    refresh_grace_uses: Option<u32>,
+
     /// Live bindings of one subject, at most 1,000; 0 means no limit
     #[arg(long, value_name = "COUNT")]
     max_bindings: Option<u32>,
@@ -80,14 +96,15 @@ pub(crate) struct Settings {
     disabled: Option<bool>,
 }
 
-/// The lists that an update can make empty.
-pub(super) const CLEARABLE: [&str; 6] = [
+/// What an update can make empty, or take back to its defaults.
+pub(super) const CLEARABLE: [&str; 7] = [
     "scopes",
     "default_scopes",
     "default_audiences",
     "claims",
     "client_authentication",
     "display_name",
+    "refresh_tokens",
 ];
 
 impl Settings {
@@ -128,6 +145,25 @@ impl Settings {
         );
         let lifetime = &mut application.access_token_lifetime_seconds;
         changes.set("access_token_lifetime_seconds", lifetime, self.lifetime);
+        let mut refresh = application.refresh_tokens.unwrap_or_default();
+        let before = changes.count();
+        let (lifetime, idle) = (self.refresh_lifetime, self.refresh_idle_lifetime);
+        changes.set(
+            "refresh_tokens.lifetime_seconds",
+            &mut refresh.lifetime_seconds,
+            lifetime,
+        );
+        changes.set(
+            "refresh_tokens.idle_lifetime_seconds",
+            &mut refresh.idle_lifetime_seconds,
+            idle,
+        );
+        let (grace, uses) = (self.refresh_grace.map(Some), self.refresh_grace_uses.map(Some));
+        changes.set("refresh_tokens.grace_seconds", &mut refresh.grace_seconds, grace);
+        changes.set("refresh_tokens.grace_uses", &mut refresh.grace_uses, uses);
+        if changes.count() > before {
+            application.refresh_tokens = Some(refresh);
+        }
         let max = &mut application.max_bindings_per_subject;
         changes.set("max_bindings_per_subject", max, self.max_bindings);
         let policy = self.binding_limit_policy.map(|policy| policy as i32);
@@ -155,6 +191,7 @@ fn mappings(claims: Vec<(String, String)>, user_claims: Vec<(String, String)>) -
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use tokenbind_proto::v1::RefreshTokenSettings;
 
     use super::*;
 
@@ -176,11 +213,16 @@ mod tests {
             "password",
             "--user-claim",
             "email=mail",
+            "--refresh-grace=0",
             "--disabled",
         ]);
         let mut application = Application {
             enforce_binding: true,
             scopes: vec!["kept".to_owned()],
+            refresh_tokens: Some(RefreshTokenSettings {
+                lifetime_seconds: 60,
+                ..RefreshTokenSettings::default()
+            }),
             ..Application::default()
         };
         let mask = line.settings.apply(&mut application).unwrap().into_mask().unwrap();
@@ -189,6 +231,7 @@ mod tests {
             "binding_type",
             "enforce_binding",
             "grants",
+            "refresh_tokens.grace_seconds",
             "claims",
             "disabled",
         ];
@@ -196,6 +239,8 @@ mod tests {
         assert_eq!(application.token_format, TokenFormat::Opaque as i32);
         assert!(!application.enforce_binding && application.disabled);
         assert_eq!(application.scopes, ["kept"]);
+        let refresh = application.refresh_tokens.unwrap();
+        assert_eq!((refresh.lifetime_seconds, refresh.grace_seconds), (60, Some(0)));
         assert_eq!(
             application.claims[0].value,
             Some(Value::UserAttribute("mail".to_owned()))

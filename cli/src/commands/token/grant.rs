@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use secrecy::ExposeSecret as _;
 use tokenbind_proto::v1::issue_token_request::Grant;
-use tokenbind_proto::v1::{ClientCredentialsGrant, JwtBearerGrant, PasswordGrant, TokenExchangeGrant};
+use tokenbind_proto::v1::{
+    ClientCredentialsGrant, JwtBearerGrant, PasswordGrant, RefreshTokenGrant, TokenExchangeGrant,
+};
 
 use crate::error::CliError;
 use crate::input::{PasswordArgs, Stdin};
@@ -35,6 +37,10 @@ pub(super) struct GrantArgs {
     /// What the actor's token is; see --subject-token-type
     #[arg(long, value_name = "TYPE", default_value = "jwt", requires = "actor_token_file")]
     actor_token_type: TokenType,
+
+    /// The refresh token in this file, or with `-` from standard input, is used; the answer has the next one
+    #[arg(long, value_name = "FILE", group = "grant")]
+    refresh_token_file: Option<PathBuf>,
 
     /// The assertion of a trusted issuer in this file is the grant (RFC 7523)
     #[arg(long, value_name = "FILE", group = "grant")]
@@ -66,6 +72,10 @@ impl GrantArgs {
         if let Some(username) = self.username {
             let password = self.password.required(stdin)?.expose_secret().to_owned();
             return Ok(Grant::Password(PasswordGrant { username, password }));
+        }
+        if let Some(path) = self.refresh_token_file {
+            let refresh_token = stdin.read_path(&path, "the refresh token")?;
+            return Ok(Grant::RefreshToken(RefreshTokenGrant { refresh_token }));
         }
         if let Some(path) = self.assertion_file {
             let assertion = stdin.read_path(&path, "the assertion")?;

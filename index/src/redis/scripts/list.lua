@@ -15,6 +15,7 @@ local answer = {more}
 for i = 1, math.min(#part, 2 * limit), 2 do
   table.insert(answer, part[i])
   table.insert(answer, part[i + 1])
-  table.insert(answer, redis.call('GET', ARGV[1] .. slot_of(part[i])) or '')
+  local key = entry(ARGV[1], part[i])
+  table.insert(answer, redis.call('GET', key) or '')
 end
 return answer

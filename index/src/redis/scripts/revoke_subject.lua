@@ -1,4 +1,4 @@
--- Empties the slots of a part of a subject's list.
+-- Empties the slots of a part of a subject's list, and ends its families.
 --
 -- KEYS: 1 the subject's list.
 -- ARGV: 1 what the keys of its records begin with; 2 an application tag, or empty for all; 3 a binding tag, or empty
@@ -18,9 +18,9 @@ if upto ~= '' then
 end
 local count = 0
 for _, member in ipairs(members) do
-  if (ARGV[2] == '' or application_of(member) == ARGV[2])
-    and (ARGV[3] == '' or binding_of(member) == ARGV[3]) then
-    count = count + redis.call('DEL', ARGV[1] .. slot_of(member))
+  local key, application, binding = entry(ARGV[1], member)
+  if (ARGV[2] == '' or application == ARGV[2]) and (ARGV[3] == '' or binding == ARGV[3]) then
+    count = count + redis.call('DEL', key)
     redis.call('ZREM', KEYS[1], member)
   end
 end

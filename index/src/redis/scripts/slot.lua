@@ -20,18 +20,19 @@ local function unfile(list, slot, ends)
 end
 
 -- Makes room for a further binding of the application, as `member` names both; false when there is none. Other bindings
--- count as long as one token of this generation lives under them. With `evict`, the binding whose last token was issued
--- longest ago loses its tokens.
+-- count as long as one token or family of this generation lives under them. With `evict`, the binding whose last token was
+-- issued longest ago loses its tokens and families.
 local function make_room(record_prefix, list, member, generation, most, evict)
   local application, binding = application_of(member), binding_of(member)
   if binding == UNBOUND then return true end
   local last_issued, members, count = {}, {}, 0
   for _, other_member in ipairs(redis.call('ZRANGE', list, 0, -1)) do
-    local other = binding_of(other_member)
-    if application_of(other_member) == application and other ~= binding and other ~= UNBOUND then
+    local key, other_application, other = entry(record_prefix, other_member)
+    if other_application == application and other ~= binding and other ~= UNBOUND then
       members[other] = members[other] or {}
       table.insert(members[other], other_member)
-      local record = redis.call('GETRANGE', record_prefix .. slot_of(other_member), 0, 13)
+      -- The header of a family has both numbers where that of a token has them.
+      local record = redis.call('GETRANGE', key, 0, 13)
       if record ~= '' and generation_of(record) == generation then
         if not last_issued[other] then last_issued[other], count = 0, count + 1 end
         last_issued[other] = math.max(last_issued[other], struct.unpack('<I8', record, 2))
@@ -46,7 +47,8 @@ local function make_room(record_prefix, list, member, generation, most, evict)
       if not oldest or revision < last_issued[oldest] then oldest = other end
     end
     for _, other_member in ipairs(members[oldest]) do
-      redis.call('DEL', record_prefix .. slot_of(other_member))
+      local key = entry(record_prefix, other_member)
+      redis.call('DEL', key)
       redis.call('ZREM', list, other_member)
     end
     last_issued[oldest], count = nil, count - 1

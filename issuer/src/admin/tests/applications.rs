@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokenbind_index::{DocumentKind, DocumentStore as _};
 use tokenbind_proto::v1::claim_mapping::Value;
 use tokenbind_proto::v1::{
-    Application, BindingType, ClaimMapping, ClientAuthentication, ClientAuthenticationMethod, GrantType, Source,
-    TokenFormat,
+    Application, BindingType, ClaimMapping, ClientAuthentication, ClientAuthenticationMethod, GrantType,
+    RefreshTokenSettings, Source, TokenFormat,
 };
 
 use super::{application, bench, fields, paths};
@@ -96,7 +96,7 @@ async fn every_field_of_an_update_is_taken_over() {
         binding_type: BindingType::ClientRequest.into(),
         require_binding: true,
         enforce_binding: true,
-        grants: vec![GrantType::Password.into()],
+        grants: vec![GrantType::Password.into(), GrantType::RefreshToken.into()],
         scopes: vec!["a".into(), "b".into()],
         default_scopes: vec!["a".into()],
         audiences: vec!["x".into(), "y".into()],
@@ -114,6 +114,11 @@ async fn every_field_of_an_update_is_taken_over() {
         client_authentication: Some(ClientAuthentication {
             methods: vec![ClientAuthenticationMethod::Secret.into()],
             ..ClientAuthentication::default()
+        }),
+        refresh_tokens: Some(RefreshTokenSettings {
+            lifetime_seconds: 60,
+            grace_seconds: Some(0),
+            ..RefreshTokenSettings::default()
         }),
     };
     let all: Vec<_> = FIELDS.iter().map(|(name, _)| (*name).to_owned()).collect();

@@ -28,7 +28,14 @@ fn the_example_of_the_documentation_is_read_as_it_says() {
     let application = record.application.as_ref().unwrap();
     assert_eq!(application.token_format(), TokenFormat::Jwt);
     assert_eq!(application.binding_type(), BindingType::ClientRequest);
-    assert_eq!(application.grants, [GrantType::Password as i32]);
+    let grants = [GrantType::Password as i32, GrantType::RefreshToken as i32];
+    assert_eq!(application.grants, grants);
+    let refresh = application.refresh_tokens.unwrap();
+    assert_eq!(
+        (refresh.lifetime_seconds, refresh.idle_lifetime_seconds),
+        (2_592_000, 604_800)
+    );
+    assert_eq!((refresh.grace_seconds, refresh.grace_uses), (Some(10), Some(3)));
     assert_eq!(application.binding_limit_policy(), BindingLimitPolicy::EvictOldest);
     assert_eq!(
         (
@@ -96,7 +103,7 @@ resources:
         "version: must be set to 1, the version of the format (line 1)",
         "colour: is not a known field (line 2)",
         "applications[0].token_format: must be one of jwt, opaque (line 5)",
-        "applications[0].grants[1]: must be one of password, client_credentials, token_exchange, jwt_bearer (line 6)",
+        "applications[0].grants[1]: must be one of password, client_credentials, refresh_token, token_exchange, jwt_bearer (line 6)",
         "applications[0].scopes[1]: must be text: put it in quotes (line 8)",
         "applications[0].audiences: must be a list; `[]` is an empty one (line 7)",
         "applications[0].access_token_lifetime_seconds: must be a whole number, not negative (line 10)",

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokenbind_index::memory::MemoryIndex;
 use tokenbind_index::{
-    BindingIndex, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Home, IndexError, Issue,
-    Issued, Locator, Page, Put, Revision, Revoked, Selection, SingleUse, Slot, TokenReference, UseDigest,
+    Begin, Begun, BindingIndex, Cursor, Delete, Document, DocumentKind, DocumentStore, Expect, FamilyIndex,
+    FamilyLocator, Generation, Grace, Home, IndexError, Issue, Issued, Locator, Page, Put, Refresh, Refreshed,
+    Revision, Revoked, Selection, SingleUse, Slot, TokenReference, UseDigest,
 };
-use tokenbind_proto::index::v1::TokenRecord;
+use tokenbind_proto::index::v1::{RefreshFamilyRecord, TokenRecord};
 use tokenbind_proto::v1::TokenFormat;
 use tonic::async_trait;
 
@@ -123,6 +124,36 @@ impl DocumentStore for Faulty {
         id: &str,
     ) -> Result<Option<(Generation, Revision)>, IndexError> {
         self.inner.raise_generation(kind, id).await
+    }
+}
+
+#[async_trait]
+impl FamilyIndex for Faulty {
+    async fn begin_family(&self, issue: Issue, begin: Begin) -> Result<Begun, IndexError> {
+        self.happen(&issue).await?;
+        self.inner.begin_family(issue, begin).await
+    }
+
+    async fn read_family(&self, family: &FamilyLocator) -> Result<Option<RefreshFamilyRecord>, IndexError> {
+        self.inner.read_family(family).await
+    }
+
+    async fn refresh(&self, issue: Issue, refresh: Refresh) -> Result<Refreshed, IndexError> {
+        self.happen(&issue).await?;
+        self.inner.refresh(issue, refresh).await
+    }
+
+    async fn end_family(&self, family: &FamilyLocator) -> Result<Revoked, IndexError> {
+        self.inner.end_family(family).await
+    }
+
+    async fn end_reused(
+        &self,
+        family: &FamilyLocator,
+        presented: u32,
+        grace: Grace,
+    ) -> Result<Option<Revoked>, IndexError> {
+        self.inner.end_reused(family, presented, grace).await
     }
 }
 

@@ -3,4 +3,5 @@
 mod exchange;
 mod faults;
 mod grants;
+mod refresh;
 mod slots;

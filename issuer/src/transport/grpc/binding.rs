@@ -3,13 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost_types::Timestamp;
-use tokenbind_index::{BindingRef, Cursor, Revoked, Subject};
-use tokenbind_proto::index::v1::TokenRecord;
+use tokenbind_index::{BindingRef, Cursor, ListedFamily, Revoked, Subject};
 use tokenbind_proto::v1::binding_service_server::BindingService;
 use tokenbind_proto::v1::{
     Binding, ListBindingsRequest, ListBindingsResponse, LiveBinding, RevokeApplicationRequest,
     RevokeApplicationResponse, RevokeBindingRequest, RevokeBindingResponse, RevokeSubjectRequest,
-    RevokeSubjectResponse,
+    RevokeSubjectResponse, TokenFormat,
 };
 use tonic::{Request, Response, Status, async_trait};
 
@@ -18,7 +17,7 @@ use super::checks;
 use super::credentials::{ClientFields, presented_client};
 use super::status::to_status;
 use crate::admin_access::AdminAccess;
-use crate::bindings::{Caller, Listed};
+use crate::bindings::{Caller, Listed, Live};
 use crate::client;
 use crate::context::Issuer;
 use crate::error::{FieldViolations, IssuerError};
@@ -65,12 +64,12 @@ impl BindingRpc {
         let size = page_size(&mut violations, message.page_size);
         let after = page_token(&mut violations, &message.page_token);
         violations.finish()?;
-        let Listed { records, next } = self
+        let Listed { live, next } = self
             .issuer
             .list_bindings(&caller, &subject, client_id, after, size)
             .await?;
         Ok(ListBindingsResponse {
-            bindings: records.into_iter().map(live_binding).collect(),
+            bindings: live.into_iter().map(live_binding).collect(),
             next_page_token: next.map(encode_cursor).unwrap_or_default(),
         })
     }
@@ -196,21 +195,38 @@ fn decode_cursor(token: &str) -> Option<Cursor> {
     })
 }
 
-fn live_binding(record: TokenRecord) -> LiveBinding {
-    let reference = BindingRef::from_record(&record.binding_ref).map(|reference| reference.encode());
-    LiveBinding {
-        token_format: record.format,
-        binding: Some(Binding {
-            r#type: record.binding_type,
-            r#ref: reference.unwrap_or_default(),
-        }),
-        issued_at: Some(timestamp(record.revision)),
-        expires_at: Some(timestamp(
-            record.revision.saturating_add(u64::from(record.lifetime_ms) * 1_000),
-        )),
-        client_id: record.client_id,
-        scopes: record.scopes,
-        audiences: record.audiences,
+fn live_binding(live: Live) -> LiveBinding {
+    match live {
+        Live::Token(record) => LiveBinding {
+            token_format: record.format,
+            binding: Some(binding(record.binding_type, &record.binding_ref)),
+            issued_at: Some(timestamp(record.revision)),
+            expires_at: Some(timestamp(
+                record.revision.saturating_add(u64::from(record.lifetime_ms) * 1_000),
+            )),
+            client_id: record.client_id,
+            scopes: record.scopes,
+            audiences: record.audiences,
+            refreshable: false,
+        },
+        Live::Family(ListedFamily { expires_ms, record }) => LiveBinding {
+            token_format: TokenFormat::Unspecified.into(),
+            binding: Some(binding(record.binding_type, &record.binding_ref)),
+            issued_at: Some(timestamp(record.rotated_at)),
+            expires_at: Some(timestamp(expires_ms.saturating_mul(1_000))),
+            client_id: record.client_id,
+            scopes: record.scopes,
+            audiences: record.audiences,
+            refreshable: true,
+        },
+    }
+}
+
+fn binding(binding_type: i32, reference: &[u8]) -> Binding {
+    let reference = BindingRef::from_record(reference).map(|reference| reference.encode());
+    Binding {
+        r#type: binding_type,
+        r#ref: reference.unwrap_or_default(),
     }
 }
 

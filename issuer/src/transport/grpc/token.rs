@@ -82,7 +82,7 @@ impl TokenRpc {
         };
         let client = presented_client(metadata, peer, fields, &mut violations)?;
         checks::length(&mut violations, "token", &message.token, 1, MAX_TOKEN_BYTES);
-        // A hint that is wrong or unknown changes nothing: there is one kind of token to look for.
+        // A hint that is wrong or unknown changes nothing: each token says what it is.
         checks::length(&mut violations, "token_type_hint", &message.token_type_hint, 0, 64);
         violations.finish()?;
         self.issuer
@@ -145,6 +145,12 @@ fn grant(
                 password,
                 peer,
             }))
+        }
+        Some(GrantMessage::RefreshToken(message)) => {
+            let token = SecretString::from(message.refresh_token);
+            let field = "refresh_token.refresh_token";
+            checks::length(violations, field, token.expose_secret(), 1, MAX_TOKEN_BYTES);
+            Some(Box::new(grant::RefreshToken { token }))
         }
         Some(GrantMessage::ClientCredentials(_)) => Some(Box::new(grant::ClientCredentials)),
         Some(GrantMessage::TokenExchange(message)) => Some(Box::new(exchange(message, presented, violations))),
@@ -226,6 +232,9 @@ fn issue_response(token: IssuedToken) -> IssueTokenResponse {
         .binding_ref
         .map(|reference| reference.encode())
         .unwrap_or_default();
+    let (refresh_token, refresh_expires_in) = token.refresh_token.map_or_else(Default::default, |refresh| {
+        (refresh.token.expose_secret().to_owned(), refresh.expires_in)
+    });
     IssueTokenResponse {
         access_token: token.access_token.expose_secret().to_owned(),
         token_type: TOKEN_TYPE.to_owned(),
@@ -239,5 +248,7 @@ fn issue_response(token: IssuedToken) -> IssueTokenResponse {
         reused: token.reused,
         superseded: token.superseded,
         revision: token.revision,
+        refresh_token,
+        refresh_expires_in,
     }
 }
