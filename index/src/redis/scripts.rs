@@ -7,7 +7,7 @@
 //! document that is there, because that is how users and applications are disabled and passwords and secrets replaced.
 //!
 //! Offsets in an encoded `TokenRecord`, as Lua counts (from 1): its first three fields have a fixed length and always
-//! stand first.
+//! stand first. A member of a list is slot (1–16), application tag (17–21) and binding tag (22–29).
 //!
 //! ```text
 //! 1      tag of `revision`     2–9    its bytes, little-endian
@@ -43,13 +43,13 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            issue: script!("", "words", "members", "slot", "issue"),
-            revoke_token: script!("allow-oom", "words", "members", "slot", "revoke_token"),
+            issue: script!("", "slot", "issue"),
+            revoke_token: script!("allow-oom", "words", "revoke_token"),
             revoke_subject: script!("allow-oom", "words", "members", "revoke_subject"),
             list: script!("no-writes", "words", "members", "list"),
-            begin_family: script!("", "words", "members", "slot", "families", "begin_family"),
-            refresh: script!("", "words", "members", "slot", "families", "refresh"),
-            end_family: script!("allow-oom", "words", "members", "slot", "families", "end_family"),
+            begin_family: script!("", "words", "slot", "families", "begin_family"),
+            refresh: script!("", "words", "slot", "families", "refresh"),
+            end_family: script!("allow-oom", "words", "slot", "families", "end_family"),
             put_document: script!("", "words", "documents", "put_document"),
             change_document: script!("allow-oom", "words", "documents", "put_document"),
             delete_document: script!("allow-oom", "words", "documents", "delete_document"),

@@ -24,6 +24,7 @@ crate::harness::on_every_store!(
     r2_r3_thousands_of_slots_in_one_call,
     r8_a_list_comes_in_pages,
     a_ping_tells_the_stores_time,
+    a_long_round_lifetime_is_a_lifetime,
 );
 
 const OPAQUE: Sample = Sample {
@@ -422,4 +423,16 @@ async fn a_ping_tells_the_stores_time(on: Harness) {
     on.put(Sample::default()).await;
     let second = on.store.ping().await.expect("ping");
     assert!(first > 1_700_000_000_000_000 && second >= first);
+}
+
+/// Lua writes such numbers with an exponent, which Redis does not read.
+async fn a_long_round_lifetime_is_a_lifetime(on: Harness) {
+    for sample in [Sample::default(), OPAQUE] {
+        for lifetime_ms in [1_000_000_000, 4_000_000_000] {
+            let issued = on.put(Sample { lifetime_ms, ..sample }).await;
+            assert!(matches!(issued, Issued::New { .. } | Issued::Kept { .. }), "{issued:?}");
+        }
+        on.advance(Duration::from_secs(999_000));
+        assert_eq!(on.live(sample).await, Some(1));
+    }
 }

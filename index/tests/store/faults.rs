@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions};
-use tokenbind_index::{DocumentKind, Expect, IndexError, Namespace, Put};
+use tokenbind_index::{BindingIndex as _, DocumentKind, Expect, IndexError, Namespace, Put};
 
 use crate::harness::Harness;
 use crate::samples::{Sample, home};
@@ -170,4 +170,31 @@ async fn a_list_does_not_grow_by_what_has_ended() {
     let revoked = on.store.revoke_token(home(1), last.slot(), &last.record()).await;
     assert_eq!(revoked.expect("revoke").count, 1);
     assert_eq!(members().0, 2, "a revoked one is taken off");
+}
+
+/// Case 2: a Redis that goes on later with what it was sent must not do what was told to have failed.
+#[tokio::test]
+async fn what_failed_is_not_done_later() {
+    let on = Harness::redis().await;
+    let mut options = RedisOptions::new(on.server().url().into(), Namespace::default());
+    options.response_timeout = Duration::from_millis(300);
+    let index = RedisIndex::connect(&options).await.expect("connect");
+    let serial = |serial| Sample {
+        serial,
+        ..Sample::default()
+    };
+    index.issue(serial(1).issue()).await.expect("issue");
+    on.server().freeze();
+    let error = index.issue(serial(2).issue()).await.expect_err("frozen");
+    assert!(matches!(error, IndexError::Unavailable(_)), "{error}");
+    on.server().thaw();
+    // Answered on the same connection, so what was sent before it is done or never will be.
+    index.ping().await.expect("thawed");
+    let live = index
+        .read(&Sample::default().locator())
+        .await
+        .expect("read")
+        .expect("live");
+    assert_eq!(live.digest, serial(1).record().digest);
+    index.issue(serial(3).issue()).await.expect("issue");
 }

@@ -6,7 +6,7 @@
 --   binding.
 -- Answers as `issue` does and, where that is a token, further: the index of the family's position, how many ms it lives.
 if tonumber(ARGV[4]) and now_us() > tonumber(ARGV[4]) then return {'late'} end
-local answer = issue(KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]),
+local answer = issue(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]),
   ARGV[6], tonumber(ARGV[7]), ARGV[8] == 'evict')
 local token = noted(answer, KEYS[1], ARGV[1])
 if not token then return answer end

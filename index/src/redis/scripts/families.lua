@@ -4,6 +4,7 @@
 -- 21–24 `grace_uses`, 26–33 `ends_at`, 36–51 `nonce`; then, as often as there are `tokens`, a tag and a length, a slot (16) and
 -- a digest (32). The rest is not looked at.
 local TOKEN_TAG = '\58\48'
+local function generation_of(record) return struct.unpack('<I4', record, 11) end
 
 -- Reads a family; nil where another one, or none, holds the place.
 local function decode_family(record, nonce)

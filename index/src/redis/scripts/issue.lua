@@ -5,5 +5,5 @@
 --   the answer, or empty. Then, as far as needed: 5 the least ms left of a live token that is kept, or empty to replace it;
 --   6 the revision that is not kept, or empty; 7 the most bindings, 8 `reject` or `evict`.
 -- Answers as `issue` does.
-return issue(KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6],
+return issue(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6],
   tonumber(ARGV[7]), ARGV[8] == 'evict')

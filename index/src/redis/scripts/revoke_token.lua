@@ -6,5 +6,5 @@
 local record = redis.call('GET', KEYS[1])
 if not record or digest_of(record) ~= ARGV[1] then return {now_us(), 0} end
 redis.call('DEL', KEYS[1])
-unfile(KEYS[2], ARGV[2], math.floor(struct.unpack('<I8', record, 2) / 1000) + ARGV[3])
+unfile(KEYS[2], ARGV[2], math.floor(revision_of(record) / 1000) + ARGV[3])
 return {now_us(), 1}

@@ -1,4 +1,5 @@
--- Puts records in slots: for every script that issues.
+-- Puts records in slots: for every script that issues. Few functions and without those of other files, because Redis makes each
+-- function of a script anew at every call.
 
 -- Adds a member to a subject's list, or moves it to its new end of life (ms).
 --
@@ -7,86 +8,83 @@
 local function file(list, member, now_ms, lifetime)
   local grew = redis.call('ZADD', list, now_ms + lifetime, member) == 1
   local left = redis.call('PTTL', list)
-  if left < lifetime then redis.call('PEXPIRE', list, text(lifetime + math.floor(lifetime / 16))) end
+  if left < lifetime then
+    -- By itself Lua would write a long number with an exponent, which Redis does not read here.
+    redis.call('PEXPIRE', list, string.format('%.0f', lifetime + math.floor(lifetime / 16)))
+  end
   if grew and left >= 0 then redis.call('ZREMRANGEBYSCORE', list, '-inf', now_ms) end
-end
-
--- Takes a slot off its subject's list. `ends` is the end of life (ms) that it stands under.
-local function unfile(list, slot, ends)
-  ends = text(ends)
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', list, ends, ends)) do
-    if slot_of(member) == slot then redis.call('ZREM', list, member) end
-  end
-end
-
--- Makes room for a further binding of the application, as `member` names both; false when there is none. Other bindings
--- count as long as one token or family of this generation lives under them. With `evict`, the binding whose last token was
--- issued longest ago loses its tokens and families.
-local function make_room(record_prefix, list, member, generation, most, evict)
-  local application, binding = application_of(member), binding_of(member)
-  if binding == UNBOUND then return true end
-  local last_issued, members, count = {}, {}, 0
-  for _, other_member in ipairs(redis.call('ZRANGE', list, 0, -1)) do
-    local key, other_application, other = entry(record_prefix, other_member)
-    if other_application == application and other ~= binding and other ~= UNBOUND then
-      members[other] = members[other] or {}
-      table.insert(members[other], other_member)
-      -- The header of a family has both numbers where that of a token has them.
-      local record = redis.call('GETRANGE', key, 0, 13)
-      if record ~= '' and generation_of(record) == generation then
-        if not last_issued[other] then last_issued[other], count = 0, count + 1 end
-        last_issued[other] = math.max(last_issued[other], struct.unpack('<I8', record, 2))
-        -- A refusal must not cost more the more slots the subject has.
-        if count >= most and not evict then return false end
-      end
-    end
-  end
-  while count >= most do
-    local oldest
-    for other, revision in pairs(last_issued) do
-      if not oldest or revision < last_issued[oldest] then oldest = other end
-    end
-    for _, other_member in ipairs(members[oldest]) do
-      local key = entry(record_prefix, other_member)
-      redis.call('DEL', key)
-      redis.call('ZREM', list, other_member)
-    end
-    last_issued[oldest], count = nil, count - 1
-  end
-  return true
 end
 
 -- Puts a record in its slot, or leaves the one that stays there.
 --
 -- - `key`, `list`: the slot's record and the subject's list. `key` ends with the slot.
--- - `record`: without its revision; `lifetime`: of the record, in ms; `member`: of the list.
+-- - `record`: without its revision; `lifetime`: of the record, in ms, as text; `member`: of the list.
 -- - `latest`: by when (us) it must be done, or nil. A Redis that was stopped goes on with what it was sent, when whoever sent
 --   it has long been told that it failed.
 -- - `least_left`: the least ms left of a live token that is kept; nil to replace whatever there is.
 -- - `except`: the revision (8 bytes, little-endian) that is not kept, or an empty text.
--- - `most`: the most bindings, or nil; `evict`: what happens to one more, see `make_room`.
+-- - `most`: the most bindings, or nil; `evict`: whether the binding whose last token was issued longest ago makes room for one
+--   more by losing its tokens and families.
 --
 -- Answers `{'new', revision, superseded (0 or 1)}`, `{'kept', record, ms left}`, `{'limit'}`, `{'behind'}` or `{'late'}`. After all
 -- but the first, nothing was changed.
 local function issue(key, list, record, lifetime, member, latest, least_left, except, most, evict)
-  local generation = struct.unpack('<I4', record, 2)
-  local old = redis.call('GET', key)
+  local call, unpack = redis.call, struct.unpack
+  local generation = unpack('<I4', record, 2)
+  local old = call('GET', key)
   local superseded = 0
   if old then
-    local old_generation = generation_of(old)
+    local old_generation = unpack('<I4', old, 11)
     if old_generation > generation then return {'behind'} end
     if old_generation == generation then
-      if least_left and revision_of(old) ~= except then
-        local left = redis.call('PTTL', key)
+      if least_left and string.sub(old, 2, 9) ~= except then
+        local left = call('PTTL', key)
         if left >= least_left then return {'kept', old, left} end
       end
       superseded = 1
     end
   end
-  local now = now_us()
+  local time = call('TIME')
+  local now = time[1] * 1000000 + time[2]
   if latest and now > latest then return {'late'} end
-  if most and not make_room(string.sub(key, 1, -17), list, member, generation, most, evict) then return {'limit'} end
-  redis.call('SET', key, REVISION_TAG .. struct.pack('<I8', now) .. record, 'PX', lifetime)
-  file(list, member, math.floor(now / 1000), lifetime)
+
+  if most and string.sub(member, 22, 29) ~= '\0\0\0\0\0\0\0\0' then
+    -- Other bindings of the application count as long as one token or family of this generation lives under them. In the list, the
+    -- position of a family is what a slot's member has behind its slot, and has all of the record's place.
+    local records, application, binding = string.sub(key, 1, -17), string.sub(member, 17, 21), string.sub(member, 22, 29)
+    local last_issued, members, count = {}, {}, 0
+    for _, listed in ipairs(call('ZRANGE', list, 0, -1)) do
+      local place, tags = string.sub(listed, 1, 16), 16
+      if #listed == 15 then tags = 0 end
+      local other = string.sub(listed, tags + 6, tags + 13)
+      if string.sub(listed, tags + 1, tags + 5) == application and other ~= binding and other ~= '\0\0\0\0\0\0\0\0' then
+        members[other] = members[other] or {}
+        table.insert(members[other], listed)
+        -- The header of a family has both numbers where that of a token has them.
+        local start = call('GETRANGE', records .. place, 0, 13)
+        if start ~= '' and unpack('<I4', start, 11) == generation then
+          if not last_issued[other] then last_issued[other], count = 0, count + 1 end
+          last_issued[other] = math.max(last_issued[other], unpack('<I8', start, 2))
+          -- A refusal must not cost more the more slots the subject has.
+          if count >= most and not evict then return {'limit'} end
+        end
+      end
+    end
+    while count >= most do
+      local oldest
+      for other, revision in pairs(last_issued) do
+        if not oldest or revision < last_issued[oldest] then oldest = other end
+      end
+      for _, listed in ipairs(members[oldest]) do
+        call('DEL', records .. string.sub(listed, 1, 16))
+        call('ZREM', list, listed)
+      end
+      last_issued[oldest], count = nil, count - 1
+    end
+  end
+
+  -- The tag of the field `revision`, and its bytes.
+  call('SET', key, '\9' .. struct.pack('<I8', now) .. record, 'PX', lifetime)
+  file(list, member, math.floor(now / 1000), tonumber(lifetime))
   return {'new', now, superseded}
 end

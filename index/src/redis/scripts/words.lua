@@ -1,12 +1,17 @@
--- What every script may use: the fixed offsets of an encoded TokenRecord and of a member of a list, and the store's clock.
-local REVISION_TAG = '\9'
-local function revision_of(record) return string.sub(record, 2, 9) end
-local function generation_of(record) return struct.unpack('<I4', record, 11) end
+-- What scripts may use: the fixed offsets of an encoded TokenRecord and of a member of a list, and the store's clock.
+local function revision_of(record) return struct.unpack('<I8', record, 2) end
 local function digest_of(record) return string.sub(record, 17, 48) end
-local UNBOUND = '\0\0\0\0\0\0\0\0'
 local function slot_of(member) return string.sub(member, 1, 16) end
 local function application_of(member) return string.sub(member, 17, 21) end
 local function binding_of(member) return string.sub(member, 22, 29) end
 local function now_us() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 -- A number as Redis reads one: by itself Lua would write a long one with an exponent.
 local function text(number) return string.format('%.0f', number) end
+
+-- Takes a slot off its subject's list. `ends` is the end of life (ms) that it stands under; only few have the same.
+local function unfile(list, slot, ends)
+  ends = text(ends)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', list, ends, ends)) do
+    if slot_of(member) == slot then redis.call('ZREM', list, member) end
+  end
+end
