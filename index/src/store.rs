@@ -147,9 +147,9 @@ pub trait BindingIndex: Send + Sync + 'static {
     /// Empties the slot, if it still holds the token of this record (R1, R5).
     async fn revoke_token(&self, home: Home, slot: Slot, record: &TokenRecord) -> Result<Revoked, IndexError>;
 
-    /// Empties every slot of a subject that the selection names, and ends every family (R2, R3). A subject with thousands of slots is worked off
-    /// in several atomic steps, so that no other caller of the store waits long: a token issued meanwhile may survive, one
-    /// that was live when the call began does not. After an error some may be revoked; calling again is safe.
+    /// Empties every slot of a subject that the selection names, and ends every family (R2, R3). A subject with thousands of
+    /// slots is worked off in several atomic steps, so that no other caller of the store waits long: a token issued meanwhile
+    /// may survive, one that was live when the call began does not. After an error some may be revoked; calling again is safe.
     async fn revoke_subject(&self, home: Home, selection: Selection) -> Result<Revoked, IndexError>;
 
     /// A subject's live tokens and families (R8); at most `limit` of them, from `after` on.
@@ -158,9 +158,9 @@ pub trait BindingIndex: Send + Sync + 'static {
     /// The store's clock, in microseconds since 1970. Also tells that the store answers.
     async fn ping(&self) -> Result<Revision, IndexError>;
 
-    /// The same once everything that was revoked before is as durable as a revocation has to be (R6): for whoever finds that
-    /// there is nothing left to revoke, perhaps because an attempt before was done and not acknowledged.
-    async fn settle(&self) -> Result<Revision, IndexError> {
+    /// The same once everything of a subject that was revoked before is as durable as a revocation has to be (R6): for whoever
+    /// finds that there is nothing left to revoke, perhaps because an attempt before was done and not acknowledged.
+    async fn settle(&self, _home: Home) -> Result<Revision, IndexError> {
         self.ping().await
     }
 }

@@ -41,7 +41,7 @@ impl Issuer {
             .await?
             .filter(|record| record.digest == reference.digest.0);
         let Some(record) = record else {
-            return Ok(self.store.settle().await?);
+            return Ok(self.store.settle(locator.home).await?);
         };
         check_own(&application, &record.client_id)?;
         let revoked = self.store.revoke_token(locator.home, locator.slot, &record).await?;
@@ -69,7 +69,7 @@ impl Issuer {
         // The key may be one that only other issuers have, or nobody any more: what is revoked then is the caller's own.
         let authentic = |key_id: &str| self.opaque_keys.derived(token) || !self.opaque_keys.has(key_id);
         let Some(record) = record.filter(|record| authentic(&record.opaque_key_id)) else {
-            return Ok(self.store.settle().await?);
+            return Ok(self.store.settle(token.family.home).await?);
         };
         check_own(application, &record.client_id)?;
         let ended = self.store.end_family(&token.family).await?;

@@ -67,7 +67,7 @@ impl DocumentStore for RedisIndex {
             .arg(id);
         // A change can be what stops somebody (a user or application is disabled, a secret ends); what is new stops nobody.
         let stored: Option<(Revision, Generation)> = if changes {
-            self.promise(&script).await?
+            self.promise(self.keys.document_mark(kind), &script).await?
         } else {
             let stored = script.invoke_async(&mut self.connection().await?).await;
             stored.map_err(|error| index_error(&error))?
@@ -91,7 +91,7 @@ impl DocumentStore for RedisIndex {
             .arg(expected(expect))
             .arg(remember_ms)
             .arg(id);
-        let outcome: String = self.promise(&script).await?;
+        let outcome: String = self.promise(self.keys.document_mark(kind), &script).await?;
         match outcome.as_str() {
             "deleted" => Ok(Delete::Deleted),
             "absent" => Ok(Delete::Absent),
@@ -127,7 +127,7 @@ impl DocumentStore for RedisIndex {
         id: &str,
     ) -> Result<Option<(Generation, Revision)>, IndexError> {
         let script = self.scripts.raise_generation.key(self.keys.document(kind, id));
-        self.promise(&script).await
+        self.promise(self.keys.document_mark(kind), &script).await
     }
 }
 

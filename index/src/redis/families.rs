@@ -131,7 +131,7 @@ impl RedisIndex {
         if let Some((presented, grace)) = reused {
             script.arg(presented).arg(grace.ms).arg(grace.uses);
         }
-        let ended: Option<(Revision, u64)> = self.promise(&script).await?;
+        let ended: Option<(Revision, u64)> = self.promise(self.keys.mark(family.home), &script).await?;
         Ok(ended.map(|(revision, count)| Revoked { revision, count }))
     }
 }

@@ -7,6 +7,7 @@
 //! | `<namespace>:{<home>}` | sorted set, expires | the subject's list: slots and families by end of life in milliseconds |
 //! | `<namespace>:{<kind>}<digest>` | hash | a document: `d` body, `v` version, `g` generation |
 //! | `<namespace>:{<kind>}` | sorted set | the ids of the documents of a kind |
+//! | `<namespace>:{<home or kind>}m` | string, expires at once | nothing: see `mark.lua` |
 //! | `<namespace>:{attempts}<counter>` | hash, expires | failed guesses: `f` when they are forgiven, `u` until when they hold up |
 //! | `<namespace>:u<digest>` | string, expires | that something was used up |
 //!
@@ -57,6 +58,16 @@ impl Keys {
         self.tagged(b":{", home.as_bytes(), 0)
     }
 
+    /// What nobody reads, where the records of a subject are.
+    pub(super) fn mark(&self, home: Home) -> Vec<u8> {
+        marked(self.list(home))
+    }
+
+    /// What nobody reads, where the documents of a kind are.
+    pub(super) fn document_mark(&self, kind: DocumentKind) -> Vec<u8> {
+        marked(self.documents(kind))
+    }
+
     pub(super) fn document(&self, kind: DocumentKind, id: &str) -> Vec<u8> {
         let digest: [u8; 16] = FieldDigest::new("tokenbind document 1")
             .field(id.as_bytes())
@@ -100,4 +111,9 @@ impl Keys {
         key.push(b'}');
         key
     }
+}
+
+fn marked(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(b'm');
+    key
 }

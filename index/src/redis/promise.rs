@@ -2,7 +2,8 @@
 //!
 //! A primary acknowledges before its replicas have heard, so a failover can bring back what was revoked. `WAIT` tells how many
 //! replicas have what the connection that asks wrote, and on another connection it tells nothing. So a revocation has a
-//! connection for itself until it was acknowledged; it is never made again in between.
+//! connection for itself until it was acknowledged; it is never made again in between. A revocation that finds nothing to do
+//! writes nothing, though an attempt before it may have been done and not acknowledged: so a mark is written behind each.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -54,11 +55,12 @@ impl Promises {
         })))
     }
 
-    /// Does something on a connection of its own, and waits for the replicas.
+    /// Does something on a connection of its own, and waits for the replicas of that node. `mark` writes something there.
     async fn keep<T>(
         &self,
+        mark: &ScriptInvocation<'_>,
         act: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
-    ) -> Result<T, IndexError> {
+    ) -> Result<(T, Revision), IndexError> {
         let _turn = self.turns.acquire().await;
         let idle = self.idle().pop();
         let mut connection = match idle {
@@ -66,20 +68,34 @@ impl Promises {
             None => self.connect().await?,
         };
         // A connection that failed is not used again: its next answer could be that of this call.
-        let answer = act(&mut connection).await.map_err(|error| index_error(&error))?;
-        let Acknowledgement { replicas, within } = self.acknowledgement;
-        let acknowledged: u32 = redis::cmd("WAIT")
-            .arg(replicas)
-            .arg(u64::try_from(within.as_millis()).unwrap_or(u64::MAX))
-            .query_async(&mut connection)
+        let (answer, marked, acknowledged) = self
+            .act_and_wait(&mut connection, mark, act)
             .await
             .map_err(|error| index_error(&error))?;
         self.idle().push(connection);
-        if acknowledged < replicas {
+        if acknowledged < self.acknowledgement.replicas {
+            let replicas = self.acknowledgement.replicas;
             let text = format!("{acknowledged} of {replicas} replicas acknowledged a revocation in time");
             return Err(IndexError::Unavailable(text));
         }
-        Ok(answer)
+        Ok((answer, marked))
+    }
+
+    async fn act_and_wait<T>(
+        &self,
+        connection: &mut MultiplexedConnection,
+        mark: &ScriptInvocation<'_>,
+        act: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
+    ) -> RedisResult<(T, Revision, u32)> {
+        let answer = act(connection).await?;
+        let marked = mark.invoke_async(connection).await?;
+        let Acknowledgement { replicas, within } = self.acknowledgement;
+        let acknowledged = redis::cmd("WAIT")
+            .arg(replicas)
+            .arg(u64::try_from(within.as_millis()).unwrap_or(u64::MAX))
+            .query_async(connection)
+            .await?;
+        Ok((answer, marked, acknowledged))
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, IndexError> {
@@ -94,15 +110,21 @@ impl Promises {
 
 impl RedisIndex {
     /// Runs a script that revokes, and answers when enough replicas have what it did. After an error it may be done or not.
-    pub(super) async fn promise<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, IndexError> {
+    /// `mark` is a key of the same node.
+    pub(super) async fn promise<T: FromRedisValue>(
+        &self,
+        mark: Vec<u8>,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, IndexError> {
         // Also where it has a connection of its own: nothing is asked of a Redis that was not found fit.
         let mut shared = self.connection().await?;
         match &self.promises {
-            Some(promises) => {
-                promises
-                    .keep(async |connection| script.invoke_async(connection).await)
-                    .await
-            }
+            Some(promises) => promises
+                .keep(&self.scripts.mark.key(mark), async |connection| {
+                    script.invoke_async(connection).await
+                })
+                .await
+                .map(|(answer, _)| answer),
             None => script
                 .invoke_async(&mut shared)
                 .await
@@ -110,15 +132,13 @@ impl RedisIndex {
         }
     }
 
-    /// Waits until the replicas have whatever this Redis has done so far.
-    pub(super) async fn settled(&self) -> Result<Revision, IndexError> {
+    /// Waits until the replicas have whatever the node of a key has done so far.
+    pub(super) async fn settled(&self, mark: Vec<u8>) -> Result<Revision, IndexError> {
         let Some(promises) = &self.promises else {
             return self.ping().await;
         };
-        // `WAIT` asks for all that the primary had done when the connection's last command ended, whoever did it.
-        let (seconds, micros): (u64, u64) = promises
-            .keep(async |connection| redis::cmd("TIME").query_async(connection).await)
-            .await?;
-        Ok(seconds * 1_000_000 + micros)
+        let mark = self.scripts.mark.key(mark);
+        let ((), revision) = promises.keep(&mark, async |_| Ok(())).await?;
+        Ok(revision)
     }
 }

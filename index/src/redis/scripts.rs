@@ -34,6 +34,7 @@ pub(super) struct Scripts {
     pub(super) begin_family: Script,
     pub(super) refresh: Script,
     pub(super) end_family: Script,
+    pub(super) mark: Script,
     pub(super) put_document: Script,
     pub(super) change_document: Script,
     pub(super) delete_document: Script,
@@ -50,6 +51,7 @@ impl Scripts {
             begin_family: script!("", "words", "slot", "families", "begin_family"),
             refresh: script!("", "words", "slot", "families", "refresh"),
             end_family: script!("allow-oom", "words", "slot", "families", "end_family"),
+            mark: script!("allow-oom", "words", "mark"),
             put_document: script!("", "words", "documents", "put_document"),
             change_document: script!("allow-oom", "words", "documents", "put_document"),
             delete_document: script!("allow-oom", "words", "documents", "delete_document"),
@@ -57,7 +59,7 @@ impl Scripts {
         }
     }
 
-    pub(super) fn all(&self) -> [&Script; 11] {
+    pub(super) fn all(&self) -> [&Script; 12] {
         [
             &self.issue,
             &self.revoke_token,
@@ -66,6 +68,7 @@ impl Scripts {
             &self.begin_family,
             &self.refresh,
             &self.end_family,
+            &self.mark,
             &self.put_document,
             &self.change_document,
             &self.delete_document,

@@ -50,7 +50,7 @@ impl BindingIndex for RedisIndex {
             .arg(record.digest.as_slice())
             .arg(&slot.0)
             .arg(record.lifetime_ms);
-        let (revision, count) = self.promise(&script).await?;
+        let (revision, count) = self.promise(self.keys.mark(home), &script).await?;
         Ok(Revoked { revision, count })
     }
 
@@ -67,7 +67,7 @@ impl BindingIndex for RedisIndex {
                 .arg(binding.as_ref().map_or(&[][..], |tag| tag.as_slice()))
                 .arg(&from)
                 .arg(REVOKE_STEP);
-            let (revision, count, next): (Revision, u64, String) = self.promise(&script).await?;
+            let (revision, count, next): (Revision, u64, String) = self.promise(self.keys.mark(home), &script).await?;
             total += count;
             if next.is_empty() {
                 return Ok(Revoked { revision, count: total });
@@ -95,8 +95,8 @@ impl BindingIndex for RedisIndex {
         page(from, answer)
     }
 
-    async fn settle(&self) -> Result<Revision, IndexError> {
-        self.settled().await
+    async fn settle(&self, home: Home) -> Result<Revision, IndexError> {
+        self.settled(self.keys.mark(home)).await
     }
 
     async fn ping(&self) -> Result<Revision, IndexError> {

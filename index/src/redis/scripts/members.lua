@@ -1,5 +1,5 @@
--- Entries of a subject's list: a member of a slot, or the position of a family, which is shorter: application tag (5 bytes), binding
--- tag (8), index (2).
+-- Entries of a subject's list: a member of a slot, or the position of a family, which is shorter: application tag (5 bytes),
+-- binding tag (8), index (2).
 
 -- The key, the application tag and the binding tag of an entry.
 local function entry(record_prefix, member)

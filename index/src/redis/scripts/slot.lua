@@ -49,8 +49,8 @@ local function issue(key, list, record, lifetime, member, latest, least_left, ex
   if latest and now > latest then return {'late'} end
 
   if most and string.sub(member, 22, 29) ~= '\0\0\0\0\0\0\0\0' then
-    -- Other bindings of the application count as long as one token or family of this generation lives under them. In the list, the
-    -- position of a family is what a slot's member has behind its slot, and has all of the record's place.
+    -- Other bindings of the application count as long as one token or family of this generation lives under them. A family's
+    -- position, which is the whole end of its key, begins with what a member has behind its slot.
     local records, application, binding = string.sub(key, 1, -17), string.sub(member, 17, 21), string.sub(member, 22, 29)
     local last_issued, members, count = {}, {}, 0
     for _, listed in ipairs(call('ZRANGE', list, 0, -1)) do
