@@ -1,6 +1,7 @@
 //! What a token was granted on must still be live when it is handed out.
 
 use secrecy::ExposeSecret as _;
+use tokenbind_index::TokenDigest;
 
 use super::granted::Token;
 use super::write::Written;
@@ -18,11 +19,13 @@ impl Issuer {
         dependencies: &[Dependency],
     ) -> Result<(), IssuerError> {
         for dependency in dependencies {
-            // It has just been replaced by the new one, or is the new one.
-            if dependency.locator.home == token.home && dependency.locator.slot == token.slot {
-                continue;
-            }
-            if self.live_token(dependency.token.expose_secret()).await?.is_none() {
+            let in_slot = dependency.locator.home == token.home && dependency.locator.slot == token.slot;
+            let alive = if in_slot {
+                was_in_slot(dependency, written)
+            } else {
+                self.live_token(dependency.token.expose_secret()).await?.is_some()
+            };
+            if !alive {
                 // What was answered again was there before, and others hold it.
                 if !written.issued.reused {
                     self.store.revoke_token(token.home, token.slot, &written.record).await?;
@@ -31,5 +34,15 @@ impl Issuer {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a token was still in the slot that was written: it has just been replaced by the new one, or is the one that was
+/// answered again.
+fn was_in_slot(dependency: &Dependency, written: &Written) -> bool {
+    if written.issued.reused {
+        written.record.digest == TokenDigest::of(dependency.token.expose_secret()).0
+    } else {
+        written.issued.superseded
     }
 }

@@ -366,6 +366,25 @@ async fn a_token_that_is_revoked_while_it_is_exchanged_gives_nothing() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_revoked_while_it_is_exchanged_into_its_own_slot_gives_nothing() {
+    let bench = bench().await;
+    for cart in ["cart-jwt", "cart"] {
+        let narrow = |mut request: IssueRequest| {
+            request.scopes = strings(&["read"]);
+            request
+        };
+        let subject = bench.issue(narrow(request_for(cart, "alice", ""))).await.unwrap();
+        let issuer = super::faults::dying(&bench.harness, text(&subject));
+        let again = narrow(exchange(cart, text(&subject), None, ""));
+        let error = issuer.issue_token(again).await.unwrap_err();
+        assert_eq!(fields(&error), ["token_exchange.subject_token"], "{cart}");
+        let home = Subject::User("alice".to_owned()).home();
+        let left = bench.harness.memory.list(home, None, 10).await.unwrap();
+        assert!(left.tokens.is_empty(), "what was written is void");
+    }
+}
+
+#[tokio::test]
 async fn exchanging_into_the_subject_tokens_own_slot_supersedes_it() {
     let bench = bench().await;
     let mut request = request_for("cart-jwt", "alice", "");
