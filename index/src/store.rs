@@ -149,7 +149,8 @@ pub trait BindingIndex: Send + Sync + 'static {
 
     /// Empties every slot of a subject that the selection names, and ends every family (R2, R3). A subject with thousands of
     /// slots is worked off in several atomic steps, so that no other caller of the store waits long: a token issued meanwhile
-    /// may survive, one that was live when the call began does not. After an error some may be revoked; calling again is safe.
+    /// may survive, one that was live when the call began does not, nor what a family that was is refreshed for meanwhile.
+    /// After an error some may be revoked; calling again is safe.
     async fn revoke_subject(&self, home: Home, selection: Selection) -> Result<Revoked, IndexError>;
 
     /// A subject's live tokens and families (R8); at most `limit` of them, from `after` on.

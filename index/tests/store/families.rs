@@ -32,6 +32,7 @@ crate::harness::on_every_store!(
     r8_families_are_listed,
     a4_many_at_once_have_one_successor,
     a4_many_at_once_without_grace_have_one_success,
+    a5_nothing_comes_of_a_login_behind_a_long_revocation,
 );
 
 const DEVICE: Sample = Sample {
@@ -478,6 +479,38 @@ async fn a4_many_at_once_without_grace_have_one_success(on: Harness) {
         let page = on.store.list(home(1), None, 10).await.expect("list");
         assert!(page.tokens.is_empty() && page.families.is_empty());
     }
+}
+
+/// A revocation of thousands of slots takes several steps, and each refresh between two of them issues an access token that ends
+/// earlier than what the next step looks at.
+async fn a5_nothing_comes_of_a_login_behind_a_long_revocation(on: Harness) {
+    let issues = (0..12_000_u32).map(|number| {
+        let mut issue = Sample {
+            lifetime_ms: 120_000,
+            ..DEVICE
+        }
+        .issue();
+        issue.slot.0[..4].copy_from_slice(&number.to_be_bytes());
+        on.store.issue(issue)
+    });
+    for issued in join_all(issues).await {
+        issued.expect("issue");
+    }
+    let family = on.login(DEVICE, 1).await;
+    let refreshing = async {
+        let mut presented = 1;
+        while let Refreshed::Done { .. } = on.refresh(&family, presented, serial(presented, DEVICE), NO_GRACE).await {
+            presented += 1;
+            // A store in memory never waits by itself.
+            tokio::task::yield_now().await;
+        }
+        presented
+    };
+    let revoking = on.store.revoke_subject(home(1), of_device(1, 1));
+    let (_, revoked) = tokio::join!(refreshing, revoking);
+    assert!(revoked.expect("revoke").count >= 12_002);
+    let page = on.store.list(home(1), None, 10).await.expect("list");
+    assert_eq!((page.tokens, page.families), (Vec::new(), Vec::new()));
 }
 
 /// R7, also for what a login left behind.
