@@ -82,7 +82,8 @@ fn basic(encoded: &str) -> Option<Credentials> {
     })
 }
 
-fn form_decode(value: &str) -> Option<String> {
+/// Undoes `application/x-www-form-urlencoded`; `None` if that gives no UTF-8.
+pub(crate) fn form_decode(value: &str) -> Option<String> {
     let spaced = value.replace('+', " ");
     percent_decode_str(&spaced)
         .decode_utf8()

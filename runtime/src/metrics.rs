@@ -5,9 +5,12 @@
 //! | [`RPC_STARTED`] | counter | type, service, method | calls that arrived |
 //! | [`RPC_HANDLED`] | counter | type, service, method, code | calls that ended, in whatever way |
 //! | [`RPC_SECONDS`] | histogram | type, service, method, code | seconds from arrival to the end of the answer |
+//! | [`HTTP_STARTED`] | counter | method, route | requests that arrived |
+//! | [`HTTP_HANDLED`] | counter | method, route, code | requests that ended, in whatever way |
+//! | [`HTTP_SECONDS`] | histogram | method, route, code | seconds from arrival to the answer |
 //!
-//! The names are those that dashboards for gRPC servers expect. A call that the server does not know counts under
-//! `unknown`; nothing that a caller can choose ever becomes a label.
+//! The names of the first three are those that dashboards for gRPC servers expect. A call that the server does not know counts
+//! under `unknown`, as a request to an unknown path does; nothing that a caller can choose ever becomes a label.
 
 use ::metrics::{Unit, describe_counter, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -19,6 +22,13 @@ pub const RPC_STARTED: &str = "grpc_server_started_total";
 pub const RPC_HANDLED: &str = "grpc_server_handled_total";
 /// How long calls took, in seconds.
 pub const RPC_SECONDS: &str = "grpc_server_handling_seconds";
+
+/// HTTP requests that arrived.
+pub const HTTP_STARTED: &str = "http_server_started_total";
+/// HTTP requests that ended.
+pub const HTTP_HANDLED: &str = "http_server_handled_total";
+/// How long HTTP requests took, in seconds.
+pub const HTTP_SECONDS: &str = "http_server_handling_seconds";
 
 /// Upper bounds of the buckets of every histogram whose name ends in `_seconds`.
 const SECONDS_BUCKETS: [f64; 15] = [
@@ -59,6 +69,13 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
         RPC_SECONDS,
         Unit::Seconds,
         "Seconds from the arrival of a call to the end of its answer."
+    );
+    describe_counter!(HTTP_STARTED, "HTTP requests that arrived.");
+    describe_counter!(HTTP_HANDLED, "HTTP requests that ended, by status code.");
+    describe_histogram!(
+        HTTP_SECONDS,
+        Unit::Seconds,
+        "Seconds from the arrival of an HTTP request to its answer."
     );
     *installed = Some(handle.clone());
     Ok(handle)

@@ -1,26 +1,22 @@
-//! A gRPC server with everything that is the same for each of them: health, reflection, limits, observation, shutdown.
+//! A server of gRPC and HTTP with everything that is the same for each of them: health, reflection, limits, observation, shutdown.
 
 use crate::{
     config::ServerConfig,
-    connection::{self, Connection, Cutter},
+    connection::{self, Cutter},
+    front::Front,
     health::Readiness,
+    http::{Http, HttpRoutes},
+    lane::Lane,
     rpc::{Handler, Limits, Methods, Rpc},
     shutdown::Shutdown,
     workers,
 };
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use std::{fmt, io, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
-use tonic::{server::NamedService, transport::Server};
+use tonic::server::NamedService;
 
-/// How often a silent connection is asked whether it is still there, and how long it has to answer.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Resets tolerated before a connection is told to go away: those sent by the client before its call was accepted, and
-/// those that its own errors provoked. tonic would turn the second limit off unless told.
-const MAX_PENDING_RESETS: usize = 20;
-const MAX_ERROR_RESETS: usize = 1024;
 /// The most that calls which were cut may still take to disappear.
 const CUT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The service that says whether the others can work.
@@ -39,25 +35,24 @@ pub enum ServeError {
     /// The listener is unusable.
     #[error("cannot serve on this listener: {0}")]
     Listener(#[from] io::Error),
-    /// The transport failed, or refused its settings.
-    #[error("cannot serve: {0}")]
-    Transport(#[from] tonic::transport::Error),
     /// A thread to serve on could not be started, or ended before its time.
     #[error("cannot serve on a thread of its own: {0}")]
     Worker(io::Error),
 }
 
-/// The gRPC services of a server and the descriptors that reflection shows for them.
+/// The gRPC services of a server, the descriptors that reflection shows for them, and what it answers over HTTP.
 #[derive(Clone, Default)]
 pub struct Services {
     handlers: Vec<(&'static str, Arc<dyn Handler>)>,
     descriptor_sets: Vec<&'static [u8]>,
+    http: HttpRoutes,
 }
 
 impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Services")
             .field("names", &self.names())
+            .field("http", &self.http)
             .finish_non_exhaustive()
     }
 }
@@ -86,6 +81,13 @@ impl Services {
         self
     }
 
+    /// Answers these beside gRPC, on the same port.
+    #[must_use]
+    pub fn with_http(mut self, routes: HttpRoutes) -> Self {
+        self.http = routes;
+        self
+    }
+
     /// The names of the services added, as [`Readiness::watch`] wants them.
     pub fn names(&self) -> Vec<&'static str> {
         self.handlers.iter().map(|(name, _)| *name).collect()
@@ -109,21 +111,16 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
-    let rpc = assemble(services, &config, &readiness)?;
-    let server = transport(&config)?;
+    let front = assemble(services, &config, &readiness)?;
     let (drained, cut) = (CancellationToken::new(), Cutter::default());
     let accepted = connection::accept(listener, config.max_connections);
-    let lane = Lane {
-        server,
-        rpc,
-        drained: drained.clone(),
-        cut: cut.clone(),
-    };
+    let lane = Lane::new(&config, front, drained.clone(), cut.clone());
     tracing::info!(%address, tls = config.tls.is_some(), workers = config.workers, "serving");
 
     let mut serving = std::pin::pin!(async {
         if config.workers == 0 {
-            lane.serve(accepted.boxed()).await
+            lane.serve(accepted.boxed()).await;
+            Ok(())
         } else {
             workers::serve(config.workers, accepted.boxed(), drained.clone(), move |incoming| {
                 lane.clone().serve(incoming)
@@ -153,30 +150,6 @@ pub async fn serve(
     Ok(())
 }
 
-/// What each thread serves with.
-#[derive(Clone)]
-struct Lane {
-    server: Server,
-    rpc: Rpc,
-    drained: CancellationToken,
-    cut: Cutter,
-}
-
-impl Lane {
-    /// Serves these connections until the drain, and their calls to the end.
-    async fn serve(self, accepted: impl Stream<Item = connection::Accepted> + Unpin) -> Result<(), ServeError> {
-        let Self {
-            server,
-            rpc,
-            drained,
-            cut,
-        } = self;
-        let incoming = accepted.map(|accepted| Connection::new(accepted, &cut));
-        let served = server.serve_with_incoming_shutdown(rpc, incoming, drained.cancelled_owned());
-        Ok(served.await?)
-    }
-}
-
 /// Waits for the end of the first half of stage 1: everyone had the time to look elsewhere.
 async fn drain(config: &ServerConfig, readiness: &Readiness, shutdown: &Shutdown, drained: &CancellationToken) {
     shutdown.draining().await;
@@ -199,24 +172,8 @@ async fn wait_or_cut(wait: Duration, shutdown: &Shutdown) {
     }
 }
 
-fn transport(config: &ServerConfig) -> Result<Server, ServeError> {
-    let server = Server::builder()
-        .max_concurrent_streams(config.max_streams)
-        // Twice what is allowed, so that what exceeds it a little gets an answer that says so. Far more is refused by
-        // HTTP/2 itself.
-        .http2_max_header_list_size(config.max_metadata_bytes.saturating_mul(2))
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
-        .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS));
-    Ok(match &config.tls {
-        Some(tls) => server.tls_config(tls.clone().into_tonic())?,
-        None => server,
-    })
-}
-
 /// The services with health and reflection beside them, behind what every call passes through.
-fn assemble(services: Services, config: &ServerConfig, readiness: &Readiness) -> Result<Rpc, ServeError> {
+fn assemble(services: Services, config: &ServerConfig, readiness: &Readiness) -> Result<Front, ServeError> {
     let mut names = services.names();
     names.push(HEALTH);
     names.extend(REFLECTION);
@@ -251,5 +208,7 @@ fn assemble(services: Services, config: &ServerConfig, readiness: &Readiness) ->
         );
     let methods = Methods::new(&services.handlers, &described);
     let methods = methods.map_err(|error| ServeError::Descriptors(error.into()))?;
-    Ok(Rpc::new(methods, Limits::new(config)))
+    let limits = Limits::new(config);
+    let http = Http::new(services.http, config, limits.clone());
+    Ok(Front::new(Rpc::new(methods, limits), http))
 }

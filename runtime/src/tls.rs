@@ -5,9 +5,20 @@ use clap::ValueEnum;
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
 };
-use std::{fmt::Display, fs, path::Path, time::Duration};
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+use std::{
+    fmt::{self, Display},
+    fs, io,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// A handshake takes two round trips; whoever needs longer than this is not a client.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,12 +35,25 @@ pub enum ClientAuth {
 }
 
 /// The TLS of a server: certificate, key and what is asked of clients. Formats without its content.
-#[derive(Debug, Clone)]
-pub struct ServerTls(ServerTlsConfig);
+#[derive(Clone)]
+pub struct ServerTls(Arc<rustls::ServerConfig>);
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").finish_non_exhaustive()
+    }
+}
 
 impl ServerTls {
-    pub(crate) fn into_tonic(self) -> ServerTlsConfig {
-        self.0
+    /// Shakes hands with a client.
+    pub(crate) async fn accept<IO>(&self, io: IO) -> io::Result<TlsStream<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let handshake = TlsAcceptor::from(Arc::clone(&self.0)).accept(io);
+        time::timeout(HANDSHAKE_TIMEOUT, handshake)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no handshake in time")))
     }
 }
 
@@ -49,18 +73,32 @@ pub(crate) fn load(
     let identity = load_identity(cert, key, violations);
     let client_ca = match client_ca {
         None => Some(None),
-        Some((mode, path)) => load_roots(path, violations).map(|roots| Some((mode, roots))),
+        Some((mode, path)) => load_roots(path, violations).map(|roots| Some((mode, roots, path))),
     };
-    let mut tls = ServerTlsConfig::new().identity(identity?).timeout(HANDSHAKE_TIMEOUT);
-    if let Some((mode, roots)) = client_ca? {
-        tls = tls
-            .client_ca_root(roots)
-            .client_auth_optional(mode == ClientAuth::Optional);
-    }
-    Some(ServerTls(tls))
+    install_crypto_provider();
+    let (chain, private) = identity?;
+    let builder = rustls::ServerConfig::builder();
+    let builder = match client_ca? {
+        None => builder.with_no_client_auth(),
+        Some((mode, roots, path)) => {
+            let verifier = WebPkiClientVerifier::builder(roots.into());
+            let verifier = match mode {
+                ClientAuth::Optional => verifier.allow_unauthenticated(),
+                _ => verifier,
+            };
+            builder.with_client_cert_verifier(record("--tls-client-ca", path, verifier.build(), violations)?)
+        }
+    };
+    let config = builder.with_single_cert(chain, private);
+    let config = config.map_err(|error| format!("does not work with {}: {error}", cert.display()));
+    let mut config = record("--tls-key", key, config, violations)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Some(ServerTls(Arc::new(config)))
 }
 
-fn load_identity(cert: &Path, key: &Path, violations: &mut Violations) -> Option<Identity> {
+type CertifiedPair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn load_identity(cert: &Path, key: &Path, violations: &mut Violations) -> Option<CertifiedPair> {
     let cert_pem = read("--tls-cert", cert, violations);
     let key_pem = read("--tls-key", key, violations);
     let chain = parse_certificates("--tls-cert", cert, cert_pem.as_deref()?, violations);
@@ -71,25 +109,17 @@ fn load_identity(cert: &Path, key: &Path, violations: &mut Violations) -> Option
         private.map_err(|_| "holds no PEM private key"),
         violations,
     );
-    install_crypto_provider();
-    // tonic would do the same when it starts to serve, but could not say which file is wrong.
-    let proof = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain?, private?);
-    let proof = proof.map_err(|error| format!("does not work with {}: {error}", cert.display()));
-    record("--tls-key", key, proof, violations)?;
-    Some(Identity::from_pem(cert_pem?, key_pem?))
+    Some((chain?, private?))
 }
 
-fn load_roots(path: &Path, violations: &mut Violations) -> Option<Certificate> {
+fn load_roots(path: &Path, violations: &mut Violations) -> Option<RootCertStore> {
     const NAME: &str = "--tls-client-ca";
     let pem = read(NAME, path, violations)?;
     let mut roots = RootCertStore::empty();
     for certificate in parse_certificates(NAME, path, &pem, violations)? {
-        // tonic would skip a bad one in silence.
         record(NAME, path, roots.add(certificate), violations)?;
     }
-    Some(Certificate::from_pem(pem))
+    Some(roots)
 }
 
 fn parse_certificates(

@@ -22,23 +22,23 @@ struct Worker {
     connections: mpsc::UnboundedSender<Accepted>,
     /// Each of its connections holds a clone.
     open: Arc<()>,
-    ended: oneshot::Receiver<Result<(), ServeError>>,
+    ended: oneshot::Receiver<()>,
 }
 
 impl Worker {
     fn start<S, F>(number: usize, serve: S) -> io::Result<Self>
     where
         S: FnOnce(stream::BoxStream<'static, Accepted>) -> F + Send + 'static,
-        F: Future<Output = Result<(), ServeError>>,
+        F: Future<Output = ()>,
     {
         let (connections, mut assigned) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
             let assigned = stream::poll_fn(move |context| assigned.poll_recv(context));
-            let outcome = runtime.block_on(serve(assigned.boxed()));
+            runtime.block_on(serve(assigned.boxed()));
             // Nobody waits for a worker that was cut.
-            let _ = end.send(outcome);
+            let _ = end.send(());
         })?;
         Ok(Self {
             connections,
@@ -57,7 +57,7 @@ pub(crate) async fn serve<S, F>(
 ) -> Result<(), ServeError>
 where
     S: Fn(stream::BoxStream<'static, Accepted>) -> F + Clone + Send + 'static,
-    F: Future<Output = Result<(), ServeError>>,
+    F: Future<Output = ()>,
 {
     let workers = (0..count).map(|number| Worker::start(number, serve.clone()));
     let mut workers: Vec<_> = workers.collect::<Result<_, _>>().map_err(ServeError::Worker)?;
@@ -74,7 +74,7 @@ where
     drop(accepted);
     for worker in &mut workers {
         let ended = (&mut worker.ended).await;
-        ended.unwrap_or_else(|_| Err(ServeError::Worker(io::Error::other("it panicked"))))?;
+        ended.map_err(|_| ServeError::Worker(io::Error::other("it panicked")))?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ const MAX_WORKERS: usize = 1024;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
-    /// Address to serve gRPC on, IP:PORT; port 0 takes any free one
+    /// Address to serve gRPC and HTTP on, IP:PORT; port 0 takes any free one
     #[arg(long, env = "TOKENBIND_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<String>,
 

@@ -18,6 +18,17 @@ const RETRY_DELAY: Duration = Duration::from_millis(200);
 /// What an entry counts on top of its name and value (RFC 9113 section 6.5.2).
 const ENTRY_OVERHEAD: usize = 32;
 
+/// Why a call or a request is not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// There is more metadata than this, in bytes.
+    MetadataTooLarge { most: usize },
+    /// The caller has given up already.
+    DeadlinePassed,
+    /// Too much is being handled at once.
+    Overloaded,
+}
+
 /// The limits of a server. Clones share one budget.
 #[derive(Clone)]
 pub(crate) struct Limits {
@@ -38,26 +49,15 @@ impl Limits {
     }
 
     /// Takes a call of `service` in, or says why not.
-    pub(crate) fn admit(&self, service: &str, headers: &HeaderMap, now: Instant) -> Result<Admission, Status> {
-        if metadata_bytes(headers) > self.max_metadata_bytes {
-            let message = format!("metadata exceeds {} bytes", self.max_metadata_bytes);
-            return Err(status::with_reason(
-                Code::ResourceExhausted,
-                "METADATA_TOO_LARGE",
-                message,
-            ));
-        }
+    pub(crate) fn admit(&self, service: &str, headers: &HeaderMap, now: Instant) -> Result<Admission, Refusal> {
+        self.check_metadata(headers)?;
         let caller_timeout = caller_timeout(headers);
         if caller_timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err(deadline_exceeded());
+            return Err(Refusal::DeadlinePassed);
         }
         // Health is answered under overload too: a busy server that looks dead gets restarted, and its load moves to the
         // rest.
-        let permit = if service == HEALTH {
-            None
-        } else {
-            Some(self.permit().ok_or_else(overloaded)?)
-        };
+        let permit = if service == HEALTH { None } else { Some(self.permit()?) };
         Ok(Admission {
             deadline: now + caller_timeout.unwrap_or(self.timeout).min(self.timeout),
             caller_deadline: caller_timeout.and_then(|timeout| now.checked_add(timeout)),
@@ -65,15 +65,30 @@ impl Limits {
         })
     }
 
+    /// Takes an HTTP request in, or says why not.
+    pub(crate) fn admit_request(&self, headers: &HeaderMap) -> Result<Permit, Refusal> {
+        self.check_metadata(headers)?;
+        self.permit()
+    }
+
+    fn check_metadata(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let most = self.max_metadata_bytes;
+        (metadata_bytes(headers) <= most)
+            .then_some(())
+            .ok_or(Refusal::MetadataTooLarge { most })
+    }
+
     /// Nobody waits for a permit, so a counter is enough.
-    fn permit(&self) -> Option<Permit> {
+    fn permit(&self) -> Result<Permit, Refusal> {
         let permit = Permit(Arc::clone(&self.open));
-        (permit.0.fetch_add(1, Ordering::Relaxed) < self.max_requests).then_some(permit)
+        (permit.0.fetch_add(1, Ordering::Relaxed) < self.max_requests)
+            .then_some(permit)
+            .ok_or(Refusal::Overloaded)
     }
 }
 
 /// Counts one call for as long as it lives.
-struct Permit(Arc<AtomicUsize>);
+pub(crate) struct Permit(Arc<AtomicUsize>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -104,13 +119,19 @@ pub(crate) fn deadline_exceeded() -> Status {
     Status::deadline_exceeded("the deadline of the call has passed")
 }
 
-fn overloaded() -> Status {
-    status::retry_after(
-        Code::ResourceExhausted,
-        "OVERLOADED",
-        "too many calls at once",
-        RETRY_DELAY,
-    )
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let exhausted = Code::ResourceExhausted;
+        match refusal {
+            Refusal::MetadataTooLarge { most } => status::with_reason(
+                exhausted,
+                "METADATA_TOO_LARGE",
+                format!("metadata exceeds {most} bytes"),
+            ),
+            Refusal::DeadlinePassed => deadline_exceeded(),
+            Refusal::Overloaded => status::retry_after(exhausted, "OVERLOADED", "too many calls at once", RETRY_DELAY),
+        }
+    }
 }
 
 fn metadata_bytes(headers: &HeaderMap) -> usize {

@@ -6,18 +6,15 @@ mod handled;
 mod limits;
 mod methods;
 
-pub(crate) use limits::Limits;
+pub(crate) use call::AnswerBody;
+pub(crate) use handled::Handled;
+pub(crate) use limits::{Limits, Refusal};
 pub(crate) use methods::Methods;
 
-use call::{AnswerBody, Call};
+use call::Call;
 use futures::future::BoxFuture;
-use handled::Handled;
 use http::{Request, Response};
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{convert::Infallible, sync::Arc};
 use tonic::{Status, body::Body};
 use tower::Service;
 
@@ -55,18 +52,13 @@ impl Rpc {
             limits,
         }
     }
-}
 
-impl Service<Request<Body>> for Rpc {
-    type Response = Response<AnswerBody>;
-    type Error = Infallible;
-    type Future = Handled;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
+    /// Whether there is an RPC at this path.
+    pub(crate) fn knows(&self, path: &str) -> bool {
+        self.methods.get(path).handler().is_some()
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    pub(crate) fn call(&self, request: Request<Body>) -> Handled {
         let method = self.methods.get(request.uri().path());
         let call = Call::start(Arc::clone(&method), request.headers());
         let admitted = self.limits.admit(&method.service, request.headers(), call.started());
@@ -76,7 +68,7 @@ impl Service<Request<Body>> for Rpc {
                 Handled::by(answer, call, admission)
             }
             (Ok(_), None) => Handled::refused(Status::unimplemented("there is no such method"), call),
-            (Err(status), _) => Handled::refused(status, call),
+            (Err(refusal), _) => Handled::refused(refusal.into(), call),
         }
     }
 }

@@ -1,0 +1,155 @@
+//! What a service answers over HTTP beside gRPC, on the same port.
+//!
+//! A service hands over its [`HttpRoutes`]; what is the same for each of them happens here: observation, limits, and the errors
+//! that no handler sees. Handlers read forms with [`Form::read`] and answer errors as an [`OAuthError`].
+
+mod error;
+mod exchange;
+mod form;
+
+pub use error::{OAuthError, uncached};
+pub use form::Form;
+
+use crate::{
+    config::ServerConfig,
+    rpc::{Limits, Refusal},
+};
+use axum::{Router, body::Body, response::IntoResponse, routing::MethodRouter};
+use exchange::Exchange;
+use futures::{
+    FutureExt,
+    future::{self, BoxFuture},
+};
+use http::{Request, Response, StatusCode};
+use std::{collections::HashMap, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tokio::time::{self, Instant};
+use tower::ServiceExt;
+use tracing::Instrument;
+
+/// The answer to a request, in the making.
+pub(crate) type Answered = BoxFuture<'static, Response<Body>>;
+
+/// What is left to a handler after its request came too slowly, so that it is the one to say so.
+const LAST_WORD: Duration = Duration::from_millis(250);
+/// When to come back to a server that is too busy.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The routes of a service: fixed paths, so that each can be a label of metrics.
+#[derive(Clone, Default)]
+pub struct HttpRoutes {
+    router: Router,
+    paths: Vec<Arc<str>>,
+}
+
+impl fmt::Debug for HttpRoutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRoutes")
+            .field("paths", &self.paths)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HttpRoutes {
+    /// No routes yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what answers at a path, which has no parameters. A path that is there already keeps what it has.
+    #[must_use]
+    pub fn route(mut self, path: &str, methods: MethodRouter) -> Self {
+        if !self.paths.iter().any(|known| **known == *path) {
+            self.router = self.router.route(path, methods);
+            self.paths.push(path.into());
+        }
+        self
+    }
+}
+
+/// The routes behind everything that is the same for all of them.
+pub(crate) struct Http {
+    router: Router,
+    paths: HashMap<Arc<str>, Arc<str>>,
+    limits: Limits,
+    most_bytes: usize,
+    timeout: Duration,
+}
+
+/// How much of a body is read, and until when. With each request.
+#[derive(Clone, Copy)]
+struct BodyLimits {
+    bytes: usize,
+    deadline: Instant,
+}
+
+impl Http {
+    pub(crate) fn new(routes: HttpRoutes, config: &ServerConfig, limits: Limits) -> Self {
+        let nowhere = async || OAuthError::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
+        let not_so = async || {
+            let why = "the method is not one of those that `Allow` names";
+            OAuthError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", why)
+        };
+        Self {
+            router: routes.router.fallback(nowhere).method_not_allowed_fallback(not_so),
+            paths: routes.paths.into_iter().map(|path| (Arc::clone(&path), path)).collect(),
+            limits,
+            most_bytes: config.max_message_bytes,
+            timeout: config.request_timeout,
+        }
+    }
+
+    /// Answers a request; `names_rpc` tells that there is an RPC at its path.
+    pub(crate) fn call<B>(&self, mut request: Request<B>, names_rpc: bool) -> Answered
+    where
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let route = self.paths.get(request.uri().path()).map_or("unknown", |path| &**path);
+        let exchange = Exchange::start(request.method(), route, request.headers());
+        let permit = match self.limits.admit_request(request.headers()) {
+            Ok(permit) => permit,
+            Err(refusal) => return future::ready(exchange.end(refused(&refusal).into_response())).boxed(),
+        };
+        if names_rpc {
+            let answer = OAuthError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "invalid_request",
+                "this is gRPC: it needs HTTP/2 and `content-type: application/grpc`",
+            );
+            return future::ready(exchange.end(answer.into_response())).boxed();
+        }
+        let deadline = exchange.started() + self.timeout;
+        request.extensions_mut().insert(BodyLimits {
+            bytes: self.most_bytes,
+            deadline,
+        });
+        let answer = self.router.clone().oneshot(request);
+        let span = exchange.span().clone();
+        let answered = async move {
+            let _permit = permit;
+            let caught = AssertUnwindSafe(answer).catch_unwind();
+            let response = match time::timeout_at(deadline + LAST_WORD, caught).await {
+                Ok(Ok(Ok(response))) => response,
+                Ok(Ok(Err(never))) => match never {},
+                Ok(Err(_)) => {
+                    tracing::error!("a request was answered 500 because its handler panicked");
+                    OAuthError::internal().into_response()
+                }
+                Err(_) => OAuthError::unavailable(RETRY).into_response(),
+            };
+            exchange.end(response)
+        };
+        answered.instrument(span).boxed()
+    }
+}
+
+fn refused(refusal: &Refusal) -> OAuthError {
+    match refusal {
+        Refusal::MetadataTooLarge { most } => OAuthError::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "invalid_request",
+            format!("the headers exceed {most} bytes"),
+        ),
+        Refusal::Overloaded | Refusal::DeadlinePassed => OAuthError::unavailable(RETRY),
+    }
+}

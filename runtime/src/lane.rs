@@ -1,0 +1,125 @@
+//! Connections being served: gRPC and HTTP, over HTTP/2 and HTTP/1.1, with and without TLS.
+
+use crate::{
+    config::ServerConfig,
+    connection::{Accepted, Connection, Cutter},
+    front::{Conversation, Front},
+    tls::ServerTls,
+};
+use futures::{Stream, StreamExt};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::transport::server::Connected;
+
+/// How often a silent HTTP/2 connection is asked whether it is still there, and how long it has to answer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Resets tolerated before a connection is told to go away: those sent by the client before its call was accepted, and
+/// those that its own errors provoked.
+const MAX_PENDING_RESETS: usize = 20;
+const MAX_ERROR_RESETS: usize = 1024;
+/// How long an HTTP/1.1 connection waits for the next request, and for all of its head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most headers of an HTTP/1.1 request; HTTP/2 counts their bytes.
+const MAX_HEADERS: usize = 100;
+/// hyper takes no smaller buffer for the head of an HTTP/1.1 request.
+const LEAST_BUFFER_BYTES: usize = 8_192;
+
+/// What each thread serves with. Clones share one state.
+#[derive(Clone)]
+pub(crate) struct Lane {
+    protocols: Arc<auto::Builder<TokioExecutor>>,
+    tls: Option<ServerTls>,
+    front: Front,
+    drained: CancellationToken,
+    cut: Cutter,
+}
+
+impl Lane {
+    pub(crate) fn new(config: &ServerConfig, front: Front, drained: CancellationToken, cut: Cutter) -> Self {
+        Self {
+            protocols: Arc::new(protocols(config)),
+            tls: config.tls.clone(),
+            front,
+            drained,
+            cut,
+        }
+    }
+
+    /// Serves these connections until the drain, and their calls to the end.
+    pub(crate) async fn serve(self, accepted: impl Stream<Item = Accepted> + Unpin) {
+        let open = TaskTracker::new();
+        let mut accepted = Box::pin(accepted.take_until(self.drained.clone().cancelled_owned()));
+        while let Some(accepted) = accepted.next().await {
+            open.spawn(self.clone().connect(accepted));
+        }
+        // Nobody connects any more from here on.
+        drop(accepted);
+        open.close();
+        open.wait().await;
+    }
+
+    async fn connect(self, accepted: Accepted) {
+        let connection = match Connection::new(accepted, &self.cut) {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::debug!(%error, "a connection cannot be served");
+                return;
+            }
+        };
+        match &self.tls {
+            None => self.converse(connection).await,
+            Some(tls) => match tls.accept(connection).await {
+                Ok(stream) => self.converse(stream).await,
+                Err(error) => tracing::debug!(%error, "no TLS with a client"),
+            },
+        }
+    }
+
+    async fn converse<IO>(&self, io: IO)
+    where
+        IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
+        let conversation = Conversation::new(self.front.clone(), io.connect_info());
+        let mut conversing = pin!(self.protocols.serve_connection(TokioIo::new(io), conversation));
+        let outcome = tokio::select! {
+            biased;
+            outcome = conversing.as_mut() => outcome,
+            () = self.drained.cancelled() => {
+                conversing.as_mut().graceful_shutdown();
+                conversing.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(error, "a connection failed");
+        }
+    }
+}
+
+fn protocols(config: &ServerConfig) -> auto::Builder<TokioExecutor> {
+    // Twice what is allowed, so that what exceeds it a little gets an answer that says so. Far more is refused by the protocol
+    // itself.
+    let most_head_bytes = config.max_metadata_bytes.saturating_mul(2);
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(config.max_streams)
+        .max_header_list_size(most_head_bytes)
+        .keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_ERROR_RESETS);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(usize::try_from(most_head_bytes).map_or(usize::MAX, |most| most.max(LEAST_BUFFER_BYTES)));
+    builder
+}
