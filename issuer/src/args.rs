@@ -15,6 +15,7 @@ use crate::directory::{DirectoryArgs, DirectoryConfig};
 use crate::opaque::OpaqueKeys;
 use crate::signing::KeyRing;
 use crate::throttle::PeerAddresses;
+use crate::transport::http::HttpSettings;
 
 /// Where the issuer listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7001);
@@ -71,6 +72,11 @@ struct IssuingArgs {
     )]
     issuer: String,
 
+    /// Where callers of validators introspect tokens over HTTP, for the metadata of this issuer:
+    /// `https://validator.example/oauth2/introspect` [default: not told]
+    #[arg(long, env = "TOKENBIND_INTROSPECTION_ENDPOINT", value_name = "URL")]
+    introspection_endpoint: Option<String>,
+
     /// YAML file that declares applications, users and resources, the same on every issuer [default: only those made by
     /// admin RPC]
     #[arg(long, env = "TOKENBIND_CATALOG", value_name = "FILE")]
@@ -106,6 +112,8 @@ pub struct IssuerConfig {
     pub namespace: Namespace,
     /// The claim `iss`.
     pub issuer_url: String,
+    /// What is told over HTTP.
+    pub http: HttpSettings,
     /// What is declared in a file.
     pub catalog: Option<Catalog>,
     /// Signs JWTs.
@@ -136,6 +144,9 @@ impl IssuerArgs {
         let acknowledgement = acknowledgement(issuing.redis_min_replicas, issuing.redis_wait_ms, &mut violations);
         let namespace = violations.record("--namespace", Namespace::parse(&issuing.namespace));
         let issuer_url = issuer_url(issuing.issuer, &mut violations);
+        let introspection_endpoint = issuing
+            .introspection_endpoint
+            .and_then(|url| plain_url("--introspection-endpoint", url, &mut violations));
         let catalog = issuing.catalog.map(|path| load_catalog(&path, &mut violations));
         let generated_keys = issuing.generate_keys && (issuing.signing_key.is_none() || issuing.opaque_key.is_none());
         let keys = match issuing.signing_key {
@@ -162,6 +173,7 @@ impl IssuerArgs {
                 acknowledgement,
                 namespace: namespace?,
                 issuer_url: issuer_url?,
+                http: HttpSettings { introspection_endpoint },
                 catalog: catalog.flatten(),
                 keys: keys?,
                 opaque_keys: opaque_keys?,
@@ -215,18 +227,20 @@ fn missing_key<T>(name: &str, violations: &mut Violations) -> Option<T> {
     None
 }
 
-/// RFC 8414, section 2, but for the scheme: whether TLS ends here or before is not for this check.
 fn issuer_url(url: String, violations: &mut Violations) -> Option<String> {
+    plain_url("--issuer", url, violations)
+}
+
+/// RFC 8414, section 2, but for the scheme: whether TLS ends here or before is not for this check.
+fn plain_url(name: &str, url: String, violations: &mut Violations) -> Option<String> {
     let parsed = url.parse::<http::Uri>().ok();
     let fits = parsed.is_some_and(|uri| {
         let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
         scheme && uri.host().is_some_and(|host| !host.is_empty()) && !url.contains(['?', '#', '@'])
     });
     if !fits || url.len() > 255 {
-        violations.push(
-            "--issuer",
-            "must be an http or https URL of at most 255 bytes without user, query or fragment",
-        );
+        let problem = "must be an http or https URL of at most 255 bytes without user, query or fragment";
+        violations.push(name, problem);
         return None;
     }
     Some(url)

@@ -98,6 +98,7 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
     let setup = IssuerSetup {
         issuer,
         catalog: config.catalog,
+        http: config.http,
     };
     let prepared = run::prepare(setup, config.server, &shutdown).await?;
     if let Some(admin) = admin {

@@ -20,6 +20,7 @@ use crate::error::IssuerError;
 use crate::keys::REFRESH_SECONDS;
 use crate::telemetry;
 use crate::transport::grpc;
+use crate::transport::http::{self, HttpSettings};
 
 /// When publishing the keys is tried again after it failed: often enough to succeed long before a published key ends.
 const REFRESH_RETRY: Duration = Duration::from_secs(10);
@@ -57,6 +58,8 @@ pub struct IssuerSetup {
     pub issuer: Issuer,
     /// What is declared, if anything is: it is published before the issuer serves.
     pub catalog: Option<Catalog>,
+    /// What it answers over HTTP.
+    pub http: HttpSettings,
 }
 
 /// An issuer that has published what it must, and is not serving yet.
@@ -64,6 +67,7 @@ pub struct PreparedIssuer {
     issuer: Issuer,
     readiness: Readiness,
     server: ServerConfig,
+    http: HttpSettings,
     shutdown: Shutdown,
 }
 
@@ -74,7 +78,7 @@ pub async fn prepare(
     server: ServerConfig,
     shutdown: &Shutdown,
 ) -> Result<PreparedIssuer, RunError> {
-    let IssuerSetup { issuer, catalog } = setup;
+    let IssuerSetup { issuer, catalog, http } = setup;
     telemetry::describe();
     let published = Arc::new(AtomicBool::new(false));
     match publish(&issuer, catalog.as_ref()).await {
@@ -90,6 +94,7 @@ pub async fn prepare(
         issuer,
         readiness,
         server,
+        http,
         shutdown: shutdown.clone(),
     })
 }
@@ -113,6 +118,7 @@ impl PreparedIssuer {
     /// Serves until the shutdown that it was prepared with, and returns when the last call has ended or was cut.
     pub async fn serve(self, listener: TcpListener) -> Result<(), RunError> {
         let services = grpc::services(&self.issuer, self.server.max_message_bytes);
+        let services = services.with_http(http::routes(&self.issuer, &self.http));
         Ok(server::serve(listener, services, self.server, self.readiness, self.shutdown).await?)
     }
 }

@@ -13,6 +13,7 @@ mod connect;
 mod engine;
 pub mod facts;
 mod in_process;
+mod introspect;
 mod layer;
 pub mod liveness;
 pub mod observe;

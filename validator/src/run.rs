@@ -23,6 +23,7 @@ use crate::connect;
 use crate::engine::Validator;
 use crate::facts::FactInputs;
 use crate::transport::grpc::ValidationGrpc;
+use crate::transport::http;
 use crate::watch::{OpenCalls, OpenLimits};
 
 /// What a validator needs from outside.
@@ -122,12 +123,15 @@ fn probe(facts: FactInputs) -> BoxFuture<'static, Result<(), String>> {
 fn services(setup: &ValidatorSetup, limits: OpenLimits, config: &ServerConfig, shutdown: &Shutdown) -> Services {
     let validator = Validator::new(setup.facts.clone(), setup.namespace.clone());
     let callers = Callers::new(&setup.facts, setup.unauthenticated_callers_as.clone());
+    let validator = Arc::new(validator);
+    let routes = http::routes(Arc::clone(&validator), callers.clone());
     let calls = OpenCalls::new(&setup.facts, limits).ending_with(shutdown.clone(), config.drain);
-    let service = ValidationServiceServer::new(ValidationGrpc::new(Arc::new(validator), callers, calls))
+    let service = ValidationServiceServer::new(ValidationGrpc::new(validator, callers, calls))
         .max_decoding_message_size(config.max_message_bytes);
     Services::new()
         .with_descriptors(FILE_DESCRIPTOR_SET)
         .add_service(service)
+        .with_http(routes)
 }
 
 /// Why a validator process ended before it was told to.

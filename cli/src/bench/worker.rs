@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokenbind_index::redis::{RedisIndex, RedisOptions, RedisTracking};
 use tokenbind_index::{Clock, Namespace, SystemClock};
 use tokenbind_issuer::run::{self as issuer_run, IssuerSetup};
+use tokenbind_issuer::transport::http::HttpSettings;
 use tokenbind_runtime::config::ServerConfig;
 use tokenbind_runtime::shutdown::Shutdown;
 use tokenbind_validator::facts::{CacheLimits, FactInputs};
@@ -136,7 +137,11 @@ async fn serve_issuer(listener: TcpListener, index: &IndexConfig, workers: usize
     let options = index.options()?;
     let issuer = fill::issuer(&options.url, &options.namespace).await?;
     let shutdown = Shutdown::manual();
-    let setup = IssuerSetup { issuer, catalog: None };
+    let setup = IssuerSetup {
+        issuer,
+        catalog: None,
+        http: HttpSettings::default(),
+    };
     let mut config = ServerConfig::new(config_address(&listener)?);
     config.workers = workers;
     let prepared = issuer_run::prepare(setup, config, &shutdown).await.map_err(failed)?;

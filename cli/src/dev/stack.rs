@@ -13,6 +13,7 @@ use tokenbind_issuer::password::PasswordPool;
 use tokenbind_issuer::run::{self as issuer_run, IssuerSetup, PreparedIssuer};
 use tokenbind_issuer::signing::KeyRing;
 use tokenbind_issuer::throttle::{PeerAddresses, Throttle};
+use tokenbind_issuer::transport::http::HttpSettings;
 use tokenbind_issuer::trust::Trust;
 use tokenbind_runtime::admin::AdminServer;
 use tokenbind_runtime::config::{ServerConfig, TelemetryConfig};
@@ -63,7 +64,7 @@ pub(crate) async fn run(
         caller_auth: config.caller_auth,
     };
 
-    let issuer = prepare_issuer(&config, &shared, &shutdown).await?;
+    let issuer = prepare_issuer(&config, &shared, ready.validator, &shutdown).await?;
     let validator = prepare_validator(&config, &shared, validator_listener, &shutdown).await;
     let readiness = [issuer.readiness(), validator.readiness().clone()];
     if let Some((address, handle)) = observed.metrics_listen.zip(telemetry.metrics()) {
@@ -121,7 +122,12 @@ async fn shared(config: &DevConfig) -> Result<Shared, CliError> {
     })
 }
 
-async fn prepare_issuer(config: &DevConfig, shared: &Shared, shutdown: &Shutdown) -> Result<PreparedIssuer, CliError> {
+async fn prepare_issuer(
+    config: &DevConfig,
+    shared: &Shared,
+    validator: SocketAddr,
+    shutdown: &Shutdown,
+) -> Result<PreparedIssuer, CliError> {
     let signing = Seeded::new("tokenbind development signing key");
     let opaque = Seeded::new("tokenbind development opaque key");
     let passwords = PasswordPool::for_this_machine(shared.entropy.as_ref()).map_err(|error| internal(&error))?;
@@ -153,6 +159,9 @@ async fn prepare_issuer(config: &DevConfig, shared: &Shared, shutdown: &Shutdown
         issuer,
         // Nothing is published without a file: another one's entries on the same Redis would go.
         catalog: config.catalog.clone(),
+        http: HttpSettings {
+            introspection_endpoint: Some(format!("http://{validator}/oauth2/introspect")),
+        },
     };
     let prepared = issuer_run::prepare(setup, server(config.issuer_listen), shutdown).await;
     prepared.map_err(|error| internal(&error))

@@ -18,6 +18,9 @@ use crate::throttle::Peer;
 /// The only `client_assertion_type`.
 pub const JWT_BEARER_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// How an application can authenticate, as RFC 8414 names it. A workload's token is an assertion like any other, and has no name.
+pub const AUTHENTICATION_METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+
 /// The credentials that an application presented, once, in one way.
 #[derive(Clone, Debug)]
 pub struct PresentedClient {

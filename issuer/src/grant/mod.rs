@@ -1,7 +1,7 @@
 //! The grants: each decides who a token speaks for.
 //!
-//! A further grant is one file here that implements [`Grant`], and one arm in `transport::grpc::token` that makes it from
-//! its message.
+//! A further grant is one file here that implements [`Grant`], one arm in `transport::grpc::token` that makes it from its
+//! message, and one in `transport::http::token` that makes the message from a form.
 
 mod client_credentials;
 mod jwt_bearer;
@@ -107,7 +107,30 @@ pub trait Grant: Send + Sync {
     async fn authorize(&self, issuer: &Issuer, application: &Application) -> Result<Authorization, IssuerError>;
 }
 
-/// The `grant_type` of OAuth: in logs and metrics.
+/// Every grant of this issuer.
+pub const ALL: [GrantType; 5] = [
+    GrantType::Password,
+    GrantType::ClientCredentials,
+    GrantType::RefreshToken,
+    GrantType::TokenExchange,
+    GrantType::JwtBearer,
+];
+
+/// The `grant_type` of OAuth.
+pub fn identifier(grant: GrantType) -> &'static str {
+    match grant {
+        GrantType::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+        GrantType::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        grant => name(grant),
+    }
+}
+
+/// The grant with this `grant_type`.
+pub fn named(identifier: &str) -> Option<GrantType> {
+    ALL.into_iter().find(|grant| self::identifier(*grant) == identifier)
+}
+
+/// What a grant is called in logs and metrics.
 pub fn name(grant: GrantType) -> &'static str {
     match grant {
         GrantType::Unspecified => "unspecified",

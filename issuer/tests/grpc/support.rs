@@ -17,6 +17,7 @@ use tokenbind_issuer::password::{PasswordPool, hash_password};
 use tokenbind_issuer::run::{self, IssuerSetup};
 use tokenbind_issuer::signing::KeyRing;
 use tokenbind_issuer::throttle::{PeerAddresses, Throttle};
+use tokenbind_issuer::transport::http::HttpSettings;
 use tokenbind_issuer::trust::Trust;
 use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest, UserRecord};
 use tokenbind_proto::v1::issue_token_request::Grant;
@@ -134,6 +135,7 @@ pub(crate) async fn serve(tls: Option<ServerTls>) -> SocketAddr {
     let setup = IssuerSetup {
         issuer,
         catalog: Some(catalog()),
+        http: HttpSettings::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -8,6 +8,7 @@ use http::{
     HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
 
 /// An error as a client of OAuth understands it.
@@ -90,6 +91,22 @@ impl IntoResponse for OAuthError {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         uncached(response)
+    }
+}
+
+/// An answer in JSON that nobody may keep.
+pub fn json(body: &impl Serialize) -> Response {
+    match serde_json::to_string(body) {
+        Ok(text) => {
+            let mut response = Response::new(Body::from(text));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            uncached(response)
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written");
+            OAuthError::internal().into_response()
+        }
     }
 }
 

@@ -3,11 +3,13 @@
 //! A service hands over its [`HttpRoutes`]; what is the same for each of them happens here: observation, limits, and the errors
 //! that no handler sees. Handlers read forms with [`Form::read`] and answer errors as an [`OAuthError`].
 
+mod cached;
 mod error;
 mod exchange;
 mod form;
 
-pub use error::{OAuthError, uncached};
+pub use cached::cacheable;
+pub use error::{OAuthError, json, uncached};
 pub use form::Form;
 
 use crate::{
@@ -35,7 +37,7 @@ const LAST_WORD: Duration = Duration::from_millis(250);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The routes of a service: fixed paths, so that each can be a label of metrics.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct HttpRoutes {
     router: Router,
     paths: Vec<Arc<str>>,
@@ -49,6 +51,16 @@ impl fmt::Debug for HttpRoutes {
     }
 }
 
+impl Default for HttpRoutes {
+    fn default() -> Self {
+        Self {
+            // Only braces are special.
+            router: Router::new().without_v07_checks(),
+            paths: Vec::new(),
+        }
+    }
+}
+
 impl HttpRoutes {
     /// No routes yet.
     pub fn new() -> Self {
@@ -59,7 +71,9 @@ impl HttpRoutes {
     #[must_use]
     pub fn route(mut self, path: &str, methods: MethodRouter) -> Self {
         if !self.paths.iter().any(|known| **known == *path) {
-            self.router = self.router.route(path, methods);
+            // Braces would make a parameter.
+            let literal = path.replace('{', "{{").replace('}', "}}");
+            self.router = self.router.route(&literal, methods);
             self.paths.push(path.into());
         }
         self

@@ -2,3 +2,4 @@
 //! answer.
 
 pub mod grpc;
+pub(crate) mod http;

@@ -10,7 +10,7 @@ mod credentials;
 mod key;
 mod resource;
 pub mod status;
-mod token;
+pub(crate) mod token;
 mod user;
 
 use tokenbind_proto::v1::FILE_DESCRIPTOR_SET;

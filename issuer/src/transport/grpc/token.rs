@@ -7,7 +7,6 @@ use tokenbind_proto::v1::token_service_server::TokenService;
 use tokenbind_proto::v1::{
     Binding, IssueTokenRequest, IssueTokenResponse, RevokeTokenRequest, RevokeTokenResponse, TokenExchangeGrant,
 };
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::access::certificate_sha256;
@@ -22,11 +21,11 @@ use crate::telemetry;
 use crate::throttle::Peer;
 
 /// RFC 8693, section 3.
-const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+pub(crate) const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// The same section.
 const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 /// RFC 6750.
-const TOKEN_TYPE: &str = "Bearer";
+pub(crate) const TOKEN_TYPE: &str = "Bearer";
 
 /// Issues and revokes access tokens.
 #[derive(Clone)]
@@ -44,10 +43,7 @@ impl TokenRpc {
 #[async_trait]
 impl TokenService for TokenRpc {
     async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Result<Response<IssueTokenResponse>, Status> {
-        let certificate = certificate_sha256(&request);
-        let peer = Peer::of(request.remote_addr());
-        let (metadata, _, message) = request.into_parts();
-        let request = issue_request(&metadata, peer, message, certificate).map_err(|error| {
+        let request = issue_request(request).map_err(|error| {
             telemetry::refused(None, &error);
             to_status(error)
         })?;
@@ -59,44 +55,15 @@ impl TokenService for TokenRpc {
         &self,
         request: Request<RevokeTokenRequest>,
     ) -> Result<Response<RevokeTokenResponse>, Status> {
-        let peer = Peer::of(request.remote_addr());
-        let (metadata, _, message) = request.into_parts();
-        let revision = self.revoke(&metadata, peer, message).await.map_err(to_status)?;
+        let revision = revoke(&self.issuer, request).await.map_err(to_status)?;
         Ok(Response::new(RevokeTokenResponse { revision }))
     }
 }
 
-impl TokenRpc {
-    async fn revoke(
-        &self,
-        metadata: &MetadataMap,
-        peer: Peer,
-        message: RevokeTokenRequest,
-    ) -> Result<u64, IssuerError> {
-        let mut violations = FieldViolations::new();
-        let fields = ClientFields {
-            id: message.client_id,
-            secret: message.client_secret.into(),
-            assertion_type: message.client_assertion_type,
-            assertion: message.client_assertion.into(),
-        };
-        let client = presented_client(metadata, peer, fields, &mut violations)?;
-        checks::length(&mut violations, "token", &message.token, 1, MAX_TOKEN_BYTES);
-        // A hint that is wrong or unknown changes nothing: each token says what it is.
-        checks::length(&mut violations, "token_type_hint", &message.token_type_hint, 0, 64);
-        violations.finish()?;
-        self.issuer
-            .revoke_token(client.as_ref(), &SecretString::from(message.token))
-            .await
-    }
-}
-
-fn issue_request(
-    metadata: &MetadataMap,
-    peer: Peer,
-    message: IssueTokenRequest,
-    certificate_sha256: Option<[u8; 32]>,
-) -> Result<IssueRequest, IssuerError> {
+/// Revokes what a message names.
+pub(crate) async fn revoke(issuer: &Issuer, request: Request<RevokeTokenRequest>) -> Result<u64, IssuerError> {
+    let peer = Peer::of(request.remote_addr());
+    let (metadata, _, message) = request.into_parts();
     let mut violations = FieldViolations::new();
     let fields = ClientFields {
         id: message.client_id,
@@ -104,7 +71,29 @@ fn issue_request(
         assertion_type: message.client_assertion_type,
         assertion: message.client_assertion.into(),
     };
-    let client = presented_client(metadata, peer, fields, &mut violations)?;
+    let client = presented_client(&metadata, peer, fields, &mut violations)?;
+    checks::length(&mut violations, "token", &message.token, 1, MAX_TOKEN_BYTES);
+    // A hint that is wrong or unknown changes nothing: each token says what it is.
+    checks::length(&mut violations, "token_type_hint", &message.token_type_hint, 0, 64);
+    violations.finish()?;
+    issuer
+        .revoke_token(client.as_ref(), &SecretString::from(message.token))
+        .await
+}
+
+/// What a message asks for, with the connection that it came on.
+pub(crate) fn issue_request(request: Request<IssueTokenRequest>) -> Result<IssueRequest, IssuerError> {
+    let certificate_sha256 = certificate_sha256(&request);
+    let peer = Peer::of(request.remote_addr());
+    let (metadata, _, message) = request.into_parts();
+    let mut violations = FieldViolations::new();
+    let fields = ClientFields {
+        id: message.client_id,
+        secret: message.client_secret.into(),
+        assertion_type: message.client_assertion_type,
+        assertion: message.client_assertion.into(),
+    };
+    let client = presented_client(&metadata, peer, fields, &mut violations)?;
     // What is wrong with it is told below, in the order of the fields.
     let presented = BindingId::parse(&message.token_binding_id).ok().flatten();
     let presented = presented.map(BindingValue::ClientRequest);

@@ -28,12 +28,14 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::caller::{Caller, CallerError, Callers, PresentedCredentials};
 use crate::engine::Validator;
 use crate::facts::Moment;
+use crate::introspect::introspect;
 use crate::question::{Consistency, Presented};
 use crate::remembered::AuthorizationDigest;
 use crate::watch::OpenCalls;
 pub use answers::Answers;
 use place::Place;
 use request::Checked;
+pub(crate) use response::introspected;
 #[cfg(test)]
 pub(crate) use stream::MAX_OPEN;
 use watch::Watch;
@@ -259,19 +261,10 @@ impl ValidationService for ValidationGrpc {
         &self,
         request: Request<IntrospectTokenRequest>,
     ) -> Result<Response<IntrospectTokenResponse>, Status> {
-        let credentials = credentials(request.metadata())?;
-        let caller = self
-            .callers
-            .authenticate(credentials.as_ref())
-            .await
-            .map_err(|error| status::caller(&error))?;
-        let request = request.get_ref();
-        request::check_introspection(request)?;
-        let active = self.validator.introspect(Presented(&request.token), &caller).await;
-        let active = active.map_err(|error| status::unavailable(&error))?;
-        Ok(Response::new(response::introspected(
-            active.as_deref().map(Deref::deref),
-        )))
+        let credentials = Credentials::from_metadata(request.metadata());
+        let told = introspect(&self.validator, &self.callers, credentials, request.get_ref()).await;
+        let told = told.map_err(status::introspection)?;
+        Ok(Response::new(introspected(told.token.as_deref().map(Deref::deref))))
     }
 }
 

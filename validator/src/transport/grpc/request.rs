@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use tokenbind_index::{BindingId, BindingValue, MAX_TOKEN_BYTES};
 use tokenbind_proto::v1::consistency::Requirement;
-use tokenbind_proto::v1::{self, IntrospectTokenRequest, ValidateTokenRequest};
+use tokenbind_proto::v1::{self, ValidateTokenRequest};
 use tokenbind_runtime::status::FieldViolation;
 use tonic::Status;
 
@@ -19,7 +19,6 @@ const MAX_ID_BYTES: usize = 255;
 const MAX_EXPECTED_CLIENTS: usize = 64;
 const MAX_SCOPES: usize = 64;
 const MAX_SCOPE_BYTES: usize = 128;
-const MAX_HINT_BYTES: usize = 64;
 /// The details of an error travel in a header: a batch that is wrong all over tells this many places.
 const MAX_VIOLATIONS: usize = 32;
 
@@ -95,21 +94,6 @@ pub(super) fn check_batch(requests: &[ValidateTokenRequest]) -> Result<Vec<Check
     });
     let checked = checked.collect();
     violations.finish(checked)
-}
-
-pub(super) fn check_introspection(request: &IntrospectTokenRequest) -> Result<(), Status> {
-    let mut violations = Violations::default();
-    // RFC 7662, section 2.1: without a token there is no request.
-    if request.token.is_empty() || request.token.len() > MAX_TOKEN_BYTES {
-        violations.push("token", format_args!("must be 1 to {MAX_TOKEN_BYTES} bytes"));
-    }
-    if request.token_type_hint.len() > MAX_HINT_BYTES {
-        violations.push(
-            "token_type_hint",
-            format_args!("must be at most {MAX_HINT_BYTES} bytes"),
-        );
-    }
-    violations.finish(())
 }
 
 /// Everything that is wrong with a request, or with the elements of a batch.

@@ -22,7 +22,7 @@ pub(super) fn validated(verdict: Verdict) -> ValidateTokenResponse {
 }
 
 /// RFC 7662, section 2.2; `None` is a token of which nothing is told.
-pub(super) fn introspected(active: Option<&TokenFacts>) -> IntrospectTokenResponse {
+pub(crate) fn introspected(active: Option<&TokenFacts>) -> IntrospectTokenResponse {
     let Some(token) = active else {
         return IntrospectTokenResponse::default();
     };

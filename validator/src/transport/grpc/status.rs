@@ -11,6 +11,7 @@ use tonic::{Code, Status};
 use super::place::Place;
 use crate::caller::CallerError;
 use crate::engine::Unavailable;
+use crate::introspect::IntrospectError;
 
 /// When it is worth asking again, if the index could not be asked.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -40,6 +41,14 @@ pub(super) fn about(error: &CallerError, place: Place) -> Status {
 
 pub(super) fn unavailable(error: &Unavailable) -> Status {
     index(&error.0)
+}
+
+pub(super) fn introspection(error: IntrospectError) -> Status {
+    match error {
+        IntrospectError::Caller(error) => caller(&error),
+        IntrospectError::Invalid(violations) => fields(violations),
+        IntrospectError::Unavailable(error) => unavailable(&error),
+    }
 }
 
 pub(super) fn fields(violations: Vec<FieldViolation>) -> Status {
