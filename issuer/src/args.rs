@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser};
+use http::HeaderValue;
 use secrecy::SecretString;
 use tokenbind_index::redis::{Acknowledgement, RedisOptions};
 use tokenbind_index::{Entropy, Namespace};
@@ -77,6 +78,10 @@ struct IssuingArgs {
     #[arg(long, env = "TOKENBIND_INTROSPECTION_ENDPOINT", value_name = "URL")]
     introspection_endpoint: Option<String>,
 
+    /// Origins whose pages may call over HTTP from a browser, such as `https://app.example`, separated by commas [default: none]
+    #[arg(long, env = "TOKENBIND_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
+    cors_origins: Vec<String>,
+
     /// YAML file that declares applications, users and resources, the same on every issuer [default: only those made by
     /// admin RPC]
     #[arg(long, env = "TOKENBIND_CATALOG", value_name = "FILE")]
@@ -143,10 +148,11 @@ impl IssuerArgs {
         let redis_url = required_redis(issuing.redis_url, &mut violations);
         let acknowledgement = acknowledgement(issuing.redis_min_replicas, issuing.redis_wait_ms, &mut violations);
         let namespace = violations.record("--namespace", Namespace::parse(&issuing.namespace));
-        let issuer_url = issuer_url(issuing.issuer, &mut violations);
+        let issuer_url = violations.plain_url("--issuer", issuing.issuer);
         let introspection_endpoint = issuing
             .introspection_endpoint
-            .and_then(|url| plain_url("--introspection-endpoint", url, &mut violations));
+            .and_then(|url| violations.plain_url("--introspection-endpoint", url));
+        let cors_origins = cors_origins(&issuing.cors_origins, &mut violations);
         let catalog = issuing.catalog.map(|path| load_catalog(&path, &mut violations));
         let generated_keys = issuing.generate_keys && (issuing.signing_key.is_none() || issuing.opaque_key.is_none());
         let keys = match issuing.signing_key {
@@ -173,7 +179,10 @@ impl IssuerArgs {
                 acknowledgement,
                 namespace: namespace?,
                 issuer_url: issuer_url?,
-                http: HttpSettings { introspection_endpoint },
+                http: HttpSettings {
+                    introspection_endpoint,
+                    cors_origins: cors_origins?,
+                },
                 catalog: catalog.flatten(),
                 keys: keys?,
                 opaque_keys: opaque_keys?,
@@ -210,6 +219,23 @@ fn acknowledgement(replicas: u32, wait_ms: u64, violations: &mut Violations) -> 
     })
 }
 
+/// RFC 6454, section 6.2: scheme, host, and a port that is not the scheme's.
+fn cors_origins(origins: &[String], violations: &mut Violations) -> Option<Vec<HeaderValue>> {
+    let plain = |origin: &String| {
+        let uri = origin.parse::<http::Uri>().ok()?;
+        let bare = format!("{}://{}", uri.scheme_str()?, uri.authority()?);
+        (bare == *origin).then(|| HeaderValue::from_str(origin).ok()).flatten()
+    };
+    let parsed: Option<Vec<_>> = origins.iter().map(plain).collect();
+    if parsed.is_none() {
+        violations.push(
+            "--cors-origins",
+            "must be origins without a path, such as https://app.example",
+        );
+    }
+    parsed
+}
+
 /// `None` means that violations were recorded: one for each error of the file.
 fn load_catalog(path: &Path, violations: &mut Violations) -> Option<Catalog> {
     let errors = match Catalog::load(path) {
@@ -225,25 +251,6 @@ fn load_catalog(path: &Path, violations: &mut Violations) -> Option<Catalog> {
 fn missing_key<T>(name: &str, violations: &mut Violations) -> Option<T> {
     violations.push(name, "is required, or --generate-keys for development");
     None
-}
-
-fn issuer_url(url: String, violations: &mut Violations) -> Option<String> {
-    plain_url("--issuer", url, violations)
-}
-
-/// RFC 8414, section 2, but for the scheme: whether TLS ends here or before is not for this check.
-fn plain_url(name: &str, url: String, violations: &mut Violations) -> Option<String> {
-    let parsed = url.parse::<http::Uri>().ok();
-    let fits = parsed.is_some_and(|uri| {
-        let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
-        scheme && uri.host().is_some_and(|host| !host.is_empty()) && !url.contains(['?', '#', '@'])
-    });
-    if !fits || url.len() > 255 {
-        let problem = "must be an http or https URL of at most 255 bytes without user, query or fragment";
-        violations.push(name, problem);
-        return None;
-    }
-    Some(url)
 }
 
 #[cfg(test)]
@@ -333,6 +340,23 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_has_no_path() {
+        for (origins, fits) in [
+            ("https://app.example", true),
+            ("https://app.example,http://localhost:8080", true),
+            ("https://app.example/", false),
+            ("https://app.example,*", false),
+            ("null", false),
+            ("", false),
+        ] {
+            let origins: Vec<_> = origins.split(',').map(str::to_owned).collect();
+            let mut violations = Violations::new();
+            assert_eq!(cors_origins(&origins, &mut violations).is_some(), fits, "{origins:?}");
+            assert_eq!(violations.is_empty(), fits, "{origins:?}");
+        }
+    }
+
+    #[test]
     fn an_issuer_is_a_plain_url() {
         for (url, fits) in [
             ("https://issuer.example/tenant", true),
@@ -345,7 +369,11 @@ mod tests {
             ("", false),
         ] {
             let mut violations = Violations::new();
-            assert_eq!(issuer_url(url.to_owned(), &mut violations).is_some(), fits, "{url}");
+            assert_eq!(
+                violations.plain_url("--issuer", url.to_owned()).is_some(),
+                fits,
+                "{url}"
+            );
             assert_eq!(violations.is_empty(), fits, "{url}");
         }
     }

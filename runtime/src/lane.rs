@@ -4,6 +4,7 @@ use crate::{
     config::ServerConfig,
     connection::{Accepted, Connection, Cutter},
     front::{Conversation, Front},
+    greeting::Greeted,
     tls::ServerTls,
 };
 use futures::{Stream, StreamExt};
@@ -86,7 +87,8 @@ impl Lane {
         IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
         let conversation = Conversation::new(self.front.clone(), io.connect_info());
-        let mut conversing = pin!(self.protocols.serve_connection(TokioIo::new(io), conversation));
+        let io = TokioIo::new(Greeted::new(io));
+        let mut conversing = pin!(self.protocols.serve_connection(io, conversation));
         let outcome = tokio::select! {
             biased;
             outcome = conversing.as_mut() => outcome,

@@ -11,6 +11,7 @@ pub mod config;
 mod connection;
 pub mod credentials;
 mod front;
+mod greeting;
 pub mod health;
 pub mod http;
 mod lane;

@@ -1,6 +1,8 @@
 //! The command line of the `validator`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser};
@@ -11,6 +13,7 @@ use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, Telemet
 
 use crate::caller::MAX_RESOURCE_ID_BYTES;
 use crate::facts::CacheLimits;
+use crate::transport::http::{Identity, IntrospectionSigner};
 use crate::watch::OpenLimits;
 
 /// Where the validator listens unless told otherwise.
@@ -86,6 +89,16 @@ struct ValidatingArgs {
     #[arg(long, env = "TOKENBIND_MAX_WATCHES", value_name = "COUNT", default_value = "10000")]
     max_watches: String,
 
+    /// Where callers reach this validator over HTTP: `https://validator.example`. Serves metadata (RFC 8414) of that `issuer`, and
+    /// is the `iss` of signed introspection [default: no metadata]
+    #[arg(long, env = "TOKENBIND_INTROSPECTION_ISSUER", value_name = "URL")]
+    introspection_issuer: Option<String>,
+
+    /// Private key that signs introspection for callers who ask for that (RFC 9701), PEM (Ed25519, P-256, RSA from 2,048 bits); not
+    /// one that signs tokens [default: not signed]
+    #[arg(long, env = "TOKENBIND_INTROSPECTION_SIGNING_KEY", value_name = "FILE")]
+    introspection_signing_key: Option<PathBuf>,
+
     /// DEVELOPMENT ONLY: callers without credentials are answered as if they were this resource, or any that they name
     #[arg(long, env = "TOKENBIND_UNAUTHENTICATED_CALLERS_AS", value_name = "RESOURCE_ID")]
     unauthenticated_callers_as: Option<String>,
@@ -104,6 +117,8 @@ pub struct ValidatorConfig {
     pub open: OpenLimits,
     /// See [`Callers::new`](crate::caller::Callers::new).
     pub unauthenticated_callers_as: Option<String>,
+    /// As whom it introspects over HTTP.
+    pub identity: Option<Identity>,
     /// How to serve.
     pub server: ServerConfig,
     /// What to tell about itself.
@@ -141,6 +156,11 @@ impl ValidatorArgs {
             .zip(streams)
             .map(|(watches, streams)| OpenLimits { watches, streams });
         let resource = check_resource(validating.unauthenticated_callers_as, &mut violations);
+        let identity = check_identity(
+            validating.introspection_issuer,
+            validating.introspection_signing_key.as_deref(),
+            &mut violations,
+        );
         let server = self.server.check(DEFAULT_LISTEN, &mut violations);
         let telemetry = self.telemetry.check(&mut violations);
         let config = redis.zip(server).zip(telemetry).zip(lease.zip(cache).zip(open));
@@ -151,12 +171,27 @@ impl ValidatorArgs {
                 cache,
                 open,
                 unauthenticated_callers_as: resource,
+                identity,
                 server,
                 telemetry,
             },
         );
         violations.finish(config)
     }
+}
+
+fn check_identity(issuer: Option<String>, key: Option<&Path>, violations: &mut Violations) -> Option<Identity> {
+    let signer = key.and_then(|path| violations.record("--introspection-signing-key", IntrospectionSigner::load(path)));
+    let Some(issuer) = issuer else {
+        if key.is_some() {
+            violations.push("--introspection-issuer", "is required with --introspection-signing-key");
+        }
+        return None;
+    };
+    Some(Identity {
+        issuer: violations.plain_url("--introspection-issuer", issuer)?,
+        signer: signer.map(Arc::new),
+    })
 }
 
 fn check_resource(id: Option<String>, violations: &mut Violations) -> Option<String> {
@@ -237,6 +272,33 @@ mod tests {
         );
         for id in ["a\nb", "\u{e9}", &"x".repeat(256)] {
             assert!(resource(id).is_err(), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn signed_introspection_needs_a_key_and_an_identity() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            format!("--introspection-signing-key={}", path.display())
+        };
+        let none = file("none.pem", "canary");
+        let good = file("good.pem", &rcgen::KeyPair::generate().unwrap().serialize_pem());
+        let issuer = "--introspection-issuer=https://validator.example/path";
+        let identity = check(&[REDIS, issuer, &good]).unwrap().identity.unwrap();
+        assert!(identity.signer.is_some());
+        assert_eq!(
+            check(&[REDIS, issuer]).unwrap().identity.unwrap().issuer,
+            "https://validator.example/path"
+        );
+        for (wrong, name) in [
+            (vec![good.as_str()], "--introspection-issuer"),
+            (vec![issuer, &none], "--introspection-signing-key"),
+            (vec!["--introspection-issuer=validator"], "--introspection-issuer"),
+        ] {
+            let told = check(&[&[REDIS], wrong.as_slice()].concat()).unwrap_err().to_string();
+            assert!(told.starts_with(name) && !told.contains("canary"), "{told}");
         }
     }
 

@@ -23,7 +23,7 @@ use crate::connect;
 use crate::engine::Validator;
 use crate::facts::FactInputs;
 use crate::transport::grpc::ValidationGrpc;
-use crate::transport::http;
+use crate::transport::http::{self, Identity};
 use crate::watch::{OpenCalls, OpenLimits};
 
 /// What a validator needs from outside.
@@ -35,6 +35,8 @@ pub struct ValidatorSetup {
     pub namespace: Namespace,
     /// Callers without credentials count as this resource. For development only.
     pub unauthenticated_callers_as: Option<String>,
+    /// As whom it introspects over HTTP.
+    pub identity: Option<Identity>,
 }
 
 impl std::fmt::Debug for ValidatorSetup {
@@ -124,7 +126,12 @@ fn services(setup: &ValidatorSetup, limits: OpenLimits, config: &ServerConfig, s
     let validator = Validator::new(setup.facts.clone(), setup.namespace.clone());
     let callers = Callers::new(&setup.facts, setup.unauthenticated_callers_as.clone());
     let validator = Arc::new(validator);
-    let routes = http::routes(Arc::clone(&validator), callers.clone());
+    let routes = http::routes(
+        Arc::clone(&validator),
+        callers.clone(),
+        Arc::clone(&setup.facts.clock),
+        setup.identity.clone(),
+    );
     let calls = OpenCalls::new(&setup.facts, limits).ending_with(shutdown.clone(), config.drain);
     let service = ValidationServiceServer::new(ValidationGrpc::new(validator, callers, calls))
         .max_decoding_message_size(config.max_message_bytes);
@@ -192,6 +199,7 @@ async fn run_with(config: ValidatorConfig, telemetry: &Telemetry) -> Result<(), 
         facts: connect::over_redis(&config.redis, config.lease, config.cache).await?,
         namespace: config.redis.namespace,
         unauthenticated_callers_as: config.unauthenticated_callers_as,
+        identity: config.identity,
     };
     let server = ValidatorServer::limited(listener, setup, config.open, config.server, shutdown.clone()).await;
     if let Some(admin) = admin {

@@ -173,6 +173,7 @@ async fn serve_validator(
         },
         namespace: options.namespace,
         unauthenticated_callers_as: None,
+        identity: None,
     };
     let address = config_address(&listener)?;
     let mut config = ServerConfig::new(address);

@@ -161,6 +161,7 @@ async fn prepare_issuer(
         catalog: config.catalog.clone(),
         http: HttpSettings {
             introspection_endpoint: Some(format!("http://{validator}/oauth2/introspect")),
+            ..HttpSettings::default()
         },
     };
     let prepared = issuer_run::prepare(setup, server(config.issuer_listen), shutdown).await;
@@ -182,6 +183,7 @@ async fn prepare_validator(
         },
         namespace: config.namespace.clone(),
         unauthenticated_callers_as: (!config.caller_auth).then(|| samples::RESOURCE.to_owned()),
+        identity: None,
     };
     ValidatorServer::new(listener, setup, server(config.validator_listen), shutdown.clone()).await
 }

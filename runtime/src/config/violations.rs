@@ -61,6 +61,22 @@ impl Violations {
         result.map_err(|problem| self.push(name, problem)).ok()
     }
 
+    /// The identifier of a server (RFC 8414, section 2), but for the scheme: whether TLS ends here or before is not for this
+    /// check.
+    pub fn plain_url(&mut self, name: &str, url: String) -> Option<String> {
+        let parsed = url.parse::<http::Uri>().ok();
+        let fits = parsed.is_some_and(|uri| {
+            let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+            scheme && uri.host().is_some_and(|host| !host.is_empty()) && !url.contains(['?', '#', '@'])
+        });
+        if !fits || url.len() > 255 {
+            let problem = "must be an http or https URL of at most 255 bytes without user, query or fragment";
+            self.push(name, problem);
+            return None;
+        }
+        Some(url)
+    }
+
     /// The end of a check: `value` if there is one and nothing at all was wrong, or else what was.
     ///
     /// # Errors

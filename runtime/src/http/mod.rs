@@ -22,10 +22,14 @@ use futures::{
     FutureExt,
     future::{self, BoxFuture},
 };
-use http::{Request, Response, StatusCode};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
 use std::{collections::HashMap, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::{self, Instant};
 use tower::ServiceExt;
+use tower_http::cors::CorsLayer;
 use tracing::Instrument;
 
 /// The answer to a request, in the making.
@@ -35,6 +39,9 @@ pub(crate) type Answered = BoxFuture<'static, Response<Body>>;
 const LAST_WORD: Duration = Duration::from_millis(250);
 /// When to come back to a server that is too busy.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long a browser may remember that it may call.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
 /// The routes of a service: fixed paths, so that each can be a label of metrics.
 #[derive(Clone)]
@@ -78,6 +85,28 @@ impl HttpRoutes {
         }
         self
     }
+
+    /// Lets pages of these origins call what was added from a browser; without any, no browser lets a page read an answer.
+    #[must_use]
+    pub fn open_to(mut self, origins: &[HeaderValue]) -> Self {
+        if !origins.is_empty() {
+            let cors = CorsLayer::new()
+                .allow_origin(origins.to_vec())
+                .allow_methods([Method::GET, Method::POST])
+                .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+                .expose_headers([WWW_AUTHENTICATE, RETRY_AFTER])
+                .max_age(PREFLIGHT_AGE);
+            self.router = self.router.layer(cors);
+        }
+        self
+    }
+}
+
+/// The path of a server's identifier, without a slash at its end.
+pub fn path_of(identifier: &str) -> String {
+    let uri = identifier.parse::<Uri>();
+    uri.map(|uri| uri.path().trim_end_matches('/').to_owned())
+        .unwrap_or_default()
 }
 
 /// The routes behind everything that is the same for all of them.

@@ -20,6 +20,7 @@ async fn serves_until_told_to_stop() {
         facts: fixture.inputs.clone(),
         namespace: Namespace::default(),
         unauthenticated_callers_as: Some(RESOURCE.to_owned()),
+        identity: None,
     };
     let mut config = ServerConfig::new(address);
     config.drain = std::time::Duration::ZERO;

@@ -51,6 +51,7 @@ impl Served {
             facts: service.fixture.inputs.clone(),
             namespace: Namespace::default(),
             unauthenticated_callers_as: None,
+            identity: None,
         };
         let mut config = ServerConfig::new(address);
         configure(&mut config);

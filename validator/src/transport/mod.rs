@@ -2,4 +2,4 @@
 //! answer.
 
 pub mod grpc;
-pub(crate) mod http;
+pub mod http;

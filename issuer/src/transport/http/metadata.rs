@@ -36,6 +36,7 @@ pub(super) async fn answer(State(metadata): State<Metadata>, headers: HeaderMap)
     )
 }
 
+/// There is no authorization endpoint, so `response_types_supported` would have no element: section 3.2 wants it left out.
 fn document(issuer_url: &str, settings: &HttpSettings) -> Value {
     let base = issuer_url.trim_end_matches('/');
     let endpoint = |path: &str| format!("{base}{path}");
@@ -46,8 +47,6 @@ fn document(issuer_url: &str, settings: &HttpSettings) -> Value {
         "revocation_endpoint": endpoint(REVOCATION_PATH),
         "jwks_uri": endpoint(JWKS_PATH),
         "grant_types_supported": grant::ALL.map(grant::identifier),
-        // There is no authorization endpoint.
-        "response_types_supported": [],
         "token_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,

@@ -7,8 +7,8 @@ mod revoke;
 mod token;
 
 use axum::routing::{MethodRouter, get, post};
-use http::Uri;
-use tokenbind_runtime::http::HttpRoutes;
+use http::HeaderValue;
+use tokenbind_runtime::http::{HttpRoutes, path_of};
 
 use crate::context::Issuer;
 
@@ -22,11 +22,13 @@ const JWKS_PATH: &str = "/oauth2/jwks";
 /// RFC 8414, section 3. A path of the issuer identifier comes behind it.
 const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
 
-/// What the metadata tell that an issuer does not know by itself.
+/// What an issuer over HTTP does not know by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpSettings {
     /// Where a validator introspects.
     pub introspection_endpoint: Option<String>,
+    /// Whose pages may call from a browser.
+    pub cors_origins: Vec<HeaderValue>,
 }
 
 /// What an issuer answers over HTTP. If the issuer identifier has a path, everything is there, and also without it: a proxy may
@@ -52,11 +54,5 @@ pub fn routes(issuer: &Issuer, settings: &HttpSettings) -> HttpRoutes {
     })
     .route(&format!("{METADATA_PATH}{prefix}"), well_known())
     .route(METADATA_PATH, well_known())
-}
-
-/// The path of the issuer identifier, without a slash at its end.
-fn path_of(issuer_url: &str) -> String {
-    let uri = issuer_url.parse::<Uri>();
-    uri.map(|uri| uri.path().trim_end_matches('/').to_owned())
-        .unwrap_or_default()
+    .open_to(&settings.cors_origins)
 }

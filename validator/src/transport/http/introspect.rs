@@ -1,20 +1,21 @@
-//! `POST /oauth2/introspect` (RFC 7662).
+//! `POST /oauth2/introspect` (RFC 7662, RFC 9701).
 
-use std::ops::Deref as _;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, Request, StatusCode};
+use axum::response::Response;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use secrecy::ExposeSecret as _;
 use tokenbind_index::IndexError;
 use tokenbind_proto::v1::IntrospectTokenRequest;
 use tokenbind_runtime::credentials::Credentials;
-use tokenbind_runtime::http::{Form, OAuthError, json};
+use tokenbind_runtime::http::{Form, OAuthError, json, uncached};
 use tonic::metadata::MetadataMap;
 
-use super::{Shared, members};
+use super::accepted::{Accepted, JWT, accepted};
+use super::{IntrospectionSigner, Shared, members};
 use crate::caller::CallerError;
 use crate::introspect::{IntrospectError, Introspected, introspect};
 
@@ -24,14 +25,43 @@ const RETRY: Duration = Duration::from_secs(1);
 const BASIC: HeaderValue = HeaderValue::from_static(r#"Basic realm="tokenbind", charset="UTF-8""#);
 
 pub(super) async fn answer(State(shared): State<Shared>, request: Request<Body>) -> Response {
-    match introspected(&shared, request).await {
-        Ok(Introspected { token, .. }) => json(&members::of(token.as_deref().map(|token| token.deref()))),
-        Err(error) => error.into_response(),
+    answered(&shared, request)
+        .await
+        .unwrap_or_else(axum::response::IntoResponse::into_response)
+}
+
+async fn answered(shared: &Shared, request: Request<Body>) -> Result<Response, OAuthError> {
+    let (parts, form) = Form::read(request, &[]).await?;
+    let signer = chosen(shared, accepted(&parts.headers))?;
+    let Introspected { caller, token } = introspected(shared, parts.headers, form).await?;
+    let told = members::of(token.as_deref().map(|token| &**token));
+    let Some((issuer, signer)) = signer else {
+        return Ok(json(&told));
+    };
+    let signed = signer.sign(issuer, caller.id(), shared.clock.now_seconds(), told);
+    let signed = signed.ok_or_else(OAuthError::internal)?;
+    let mut response = Response::new(Body::from(signed));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(JWT));
+    Ok(uncached(response))
+}
+
+/// Who signs the answer, if it is to be signed (RFC 9701, section 4).
+fn chosen(shared: &Shared, accepted: Accepted) -> Result<Option<(&str, &IntrospectionSigner)>, OAuthError> {
+    let identity = shared.identity.as_ref();
+    let signer = identity.and_then(|it| Some((it.issuer.as_str(), it.signer.as_deref()?)));
+    match (accepted, signer) {
+        (Accepted::Json, _) | (Accepted::JwtOrJson, None) => Ok(None),
+        (Accepted::Jwt | Accepted::JwtOrJson, Some(signer)) => Ok(Some(signer)),
+        (Accepted::Jwt, None) => {
+            let why = "answers are not signed here: accept application/json";
+            Err(OAuthError::new(StatusCode::NOT_ACCEPTABLE, "invalid_request", why))
+        }
     }
 }
 
-async fn introspected(shared: &Shared, request: Request<Body>) -> Result<Introspected, OAuthError> {
-    let (parts, mut form) = Form::read(request, &[]).await?;
+async fn introspected(shared: &Shared, headers: HeaderMap, mut form: Form) -> Result<Introspected, OAuthError> {
     let mut text = |name| {
         form.take(name)
             .map_or_else(String::new, |value| value.expose_secret().to_owned())
@@ -40,7 +70,7 @@ async fn introspected(shared: &Shared, request: Request<Body>) -> Result<Introsp
         token: text("token"),
         token_type_hint: text("token_type_hint"),
     };
-    let credentials = Credentials::from_metadata(&MetadataMap::from_headers(parts.headers));
+    let credentials = Credentials::from_metadata(&MetadataMap::from_headers(headers));
     introspect(&shared.validator, &shared.callers, credentials, &message)
         .await
         .map_err(to_answer)
