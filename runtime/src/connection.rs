@@ -238,12 +238,12 @@ impl Connected for Connection {
 mod tests {
     use super::*;
     use futures::StreamExt;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncWriteExt;
 
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_dropped() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let mut accepted = Box::pin(accept(listener, 1));
         let accepted = accepted.next().await.unwrap();
         let mut connection = Connection::new(accepted, &Cutter::default()).unwrap();
@@ -255,12 +255,5 @@ mod tests {
         };
         let stalled = time::timeout(10 * STALL_TIMEOUT, stalled).await.unwrap();
         assert_eq!(stalled.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        // One that takes something is waited for again.
-        time::resume();
-        client.read_exact(&mut vec![0; 1 << 20]).await.unwrap();
-        time::pause();
-        let started = time::Instant::now();
-        while connection.write(&[0; 1 << 16]).await.is_ok() {}
-        assert!(started.elapsed() >= STALL_TIMEOUT);
     }
 }

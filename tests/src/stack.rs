@@ -32,6 +32,10 @@ pub enum Backend {
 pub struct Stack {
     client: Client,
     admin_token: String,
+    /// Where its issuer is.
+    pub issuer_address: String,
+    /// Where its validator is.
+    pub validator_address: String,
     /// Its Redis; none in the development stack.
     pub redis: Option<RedisServer>,
     /// What its issuers share; none in the development stack.
@@ -89,6 +93,8 @@ impl Stack {
         Self {
             client,
             admin_token,
+            issuer_address: dev.issuer().to_owned(),
+            validator_address: dev.validator().to_owned(),
             redis: None,
             installation: None,
             processes: vec![dev.process],
@@ -121,6 +127,8 @@ impl Stack {
         Self {
             client,
             admin_token,
+            issuer_address,
+            validator_address,
             redis: Some(redis),
             installation: Some(installation),
             processes: vec![issuer, validator],

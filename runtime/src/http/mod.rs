@@ -48,6 +48,7 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 pub struct HttpRoutes {
     router: Router,
     paths: Vec<Arc<str>>,
+    origins: Vec<HeaderValue>,
 }
 
 impl fmt::Debug for HttpRoutes {
@@ -64,6 +65,7 @@ impl Default for HttpRoutes {
             // Only braces are special.
             router: Router::new().without_v07_checks(),
             paths: Vec::new(),
+            origins: Vec::new(),
         }
     }
 }
@@ -86,18 +88,10 @@ impl HttpRoutes {
         self
     }
 
-    /// Lets pages of these origins call what was added from a browser; without any, no browser lets a page read an answer.
+    /// Lets pages of these origins call from a browser; without any, no browser lets a page read an answer.
     #[must_use]
     pub fn open_to(mut self, origins: &[HeaderValue]) -> Self {
-        if !origins.is_empty() {
-            let cors = CorsLayer::new()
-                .allow_origin(origins.to_vec())
-                .allow_methods([Method::GET, Method::POST])
-                .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-                .expose_headers([WWW_AUTHENTICATE, RETRY_AFTER])
-                .max_age(PREFLIGHT_AGE);
-            self.router = self.router.layer(cors);
-        }
+        self.origins = origins.to_vec();
         self
     }
 }
@@ -132,8 +126,18 @@ impl Http {
             let why = "the method is not one of those that `Allow` names";
             OAuthError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", why)
         };
+        let mut router = routes.router.fallback(nowhere).method_not_allowed_fallback(not_so);
+        if !routes.origins.is_empty() {
+            let cors = CorsLayer::new()
+                .allow_origin(routes.origins)
+                .allow_methods([Method::GET, Method::POST])
+                .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+                .expose_headers([WWW_AUTHENTICATE, RETRY_AFTER])
+                .max_age(PREFLIGHT_AGE);
+            router = router.layer(cors);
+        }
         Self {
-            router: routes.router.fallback(nowhere).method_not_allowed_fallback(not_so),
+            router,
             paths: routes.paths.into_iter().map(|path| (Arc::clone(&path), path)).collect(),
             limits,
             most_bytes: config.max_message_bytes,
@@ -194,5 +198,36 @@ fn refused(refusal: &Refusal) -> OAuthError {
             format!("the headers exceed {most} bytes"),
         ),
         Refusal::Overloaded | Refusal::DeadlinePassed => OAuthError::unavailable(RETRY),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use http_body_util::Empty;
+
+    #[tokio::test]
+    async fn a_path_means_itself() {
+        let routes = ["/a", "/a", "/{a}", "/:a", "/*a"]
+            .into_iter()
+            .fold(HttpRoutes::new(), |routes, path| routes.route(path, get(async || "")));
+        let config = ServerConfig::new(([127, 0, 0, 1], 0).into());
+        let http = Http::new(routes, &config, Limits::new(&config));
+        for (path, status) in [
+            ("/a", 200),
+            ("/{a}", 200),
+            ("/:a", 200),
+            ("/*a", 200),
+            ("/b", 404),
+            ("/a/", 404),
+            ("//a", 404),
+            ("/%61", 404),
+        ] {
+            let request = Request::get(path).body(Empty::<bytes::Bytes>::new()).unwrap();
+            assert_eq!(http.call(request, false).await.status(), status, "{path}");
+        }
+        assert_eq!(path_of("https://a.example/b/c/"), "/b/c");
+        assert_eq!(path_of("https://a.example"), "");
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::Path;
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Map, Value, json};
@@ -45,10 +46,10 @@ impl IntrospectionSigner {
     }
 
     fn parse(pem: &[u8]) -> Option<Self> {
-        let ed25519 = || EncodingKey::from_ed_pem(pem).map(|key| (key, Algorithm::EdDSA, "EdDSA"));
+        let ed25519 = || ed25519(pem).map(|key| (key, Algorithm::EdDSA, "EdDSA"));
         let p256 = || EncodingKey::from_ec_pem(pem).map(|key| (key, Algorithm::ES256, "ES256"));
         let rsa = || EncodingKey::from_rsa_pem(pem).map(|key| (key, Algorithm::RS256, "RS256"));
-        [ed25519().ok(), p256().ok(), rsa().ok()]
+        [ed25519(), p256().ok(), rsa().ok()]
             .into_iter()
             .flatten()
             .find_map(|(key, algorithm, name)| Self::of(key, algorithm, name))
@@ -87,5 +88,53 @@ impl IntrospectionSigner {
 
     pub(super) fn jwks(&self) -> &str {
         &self.jwks
+    }
+}
+
+/// jsonwebtoken reads the short form alone; that with the public key beside it (RFC 5958) is as common.
+fn ed25519(pem: &[u8]) -> Option<EncodingKey> {
+    let der = Zeroizing::new(pem::parse(pem).ok()?.into_contents());
+    let short = Ed25519KeyPair::from_pkcs8(&der).ok()?.to_pkcs8v1().ok()?;
+    Some(EncodingKey::from_ed_der(short.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::jwk::JwkSet;
+    use jsonwebtoken::{DecodingKey, Validation, decode};
+    use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
+
+    use super::*;
+
+    #[test]
+    fn a_key_of_every_kind_signs_what_its_jwk_verifies() {
+        for (kind, algorithm) in [
+            (&PKCS_ED25519, "EdDSA"),
+            (&PKCS_ECDSA_P256_SHA256, "ES256"),
+            (&PKCS_RSA_SHA256, "RS256"),
+        ] {
+            let pem = KeyPair::generate_for(kind).unwrap().serialize_pem();
+            let signer = IntrospectionSigner::parse(pem.as_bytes()).unwrap();
+            assert_eq!(signer.algorithm(), algorithm);
+            assert!(!signer.jwks().contains("\"d\"") && !format!("{signer:?}").contains("key"));
+            let jwks: JwkSet = serde_json::from_str(signer.jwks()).unwrap();
+            let told = Map::from_iter([("active".to_owned(), Value::Bool(false))]);
+            let signed = signer.sign("https://v.example", "api", 7, told).unwrap();
+            let mut validation = Validation::new(signer.header.alg);
+            validation.set_audience(&["api"]);
+            validation.required_spec_claims.clear();
+            let key = DecodingKey::from_jwk(&jwks.keys[0]).unwrap();
+            let read = decode::<Value>(&signed, &key, &validation).unwrap();
+            assert_eq!(
+                (read.header.typ.as_deref(), read.header.kid),
+                (Some(TYPE), jwks.keys[0].common.key_id.clone())
+            );
+            assert_eq!(read.claims["token_introspection"], json!({"active": false}));
+        }
+        let other = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem();
+        let public = KeyPair::generate().unwrap().public_key_pem();
+        for refused in [other.as_str(), &public, "", "x"] {
+            assert!(IntrospectionSigner::parse(refused.as_bytes()).is_none(), "{refused}");
+        }
     }
 }
