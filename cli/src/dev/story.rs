@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::ready::Ready;
 use super::samples::{self, PASSWORD, RESOURCE, USERNAME};
 
-/// The commands. They need a POSIX shell and grpcurl.
+/// The commands. They need a POSIX shell, grpcurl and curl.
 pub(super) fn text(ready: &Ready) -> String {
     let Ready { issuer, validator, .. } = ready;
     let issue = format!(
@@ -28,14 +28,10 @@ pub(super) fn text(ready: &Ready) -> String {
          \"token_binding_id\":\"phone-1\"}}' {issuer} tokenbind.v1.BindingService/RevokeBinding",
         basic("shop-jwt")
     );
-    let (jwt, opaque, intruder) = (
-        samples::secret("shop-jwt"),
-        samples::secret("shop-opaque"),
-        samples::secret("intruder"),
-    );
+    let [jwt, opaque, intruder, api] = ["shop-jwt", "shop-opaque", "intruder", RESOURCE].map(samples::secret);
     format!(
         "\
-Paste this into a shell that has grpcurl:
+Paste this into a shell that has grpcurl and curl:
 
 SHOP={jwt} OPAQUE={opaque} INTRUDER={intruder}
 {issue}
@@ -57,7 +53,13 @@ O1=$(issue shop-opaque $OPAQUE phone-1); O2=$(issue shop-opaque $OPAQUE phone-1)
 judge $NEW; judge $P2
 
 # 5. A good token of an application that {RESOURCE} does not accept: 403.
-X=$(issue intruder $INTRUDER); judge $X"
+X=$(issue intruder $INTRUDER); judge $X
+
+# 6. OAuth over HTTP is on the same ports: forms in, JSON out.
+curl -s -u shop-jwt:$SHOP -d grant_type=password -d username={USERNAME} -d password={PASSWORD} -d tokenBindingId=phone-3 \
+http://{issuer}/oauth2/token; echo
+curl -s -u {RESOURCE}:{api} -d token=$P2 http://{validator}/oauth2/introspect; echo
+curl -s http://{issuer}/.well-known/oauth-authorization-server; echo"
     )
 }
 

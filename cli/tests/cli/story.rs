@@ -72,7 +72,7 @@ fn printed(more: &[&str]) -> (Killed, String) {
         }
     });
     let mut text = String::new();
-    while !text.contains("$(issue intruder") {
+    while !text.contains("oauth-authorization-server") {
         text.push_str(&receiver.recv_timeout(DEADLINE).expect("the whole banner"));
         text.push('\n');
     }
@@ -111,7 +111,7 @@ fn pasted(text: &str) -> String {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let (_, commands) = text.split_once("grpcurl:\n").unwrap();
+    let (_, commands) = text.split_once("grpcurl and curl:\n").unwrap();
     let mut stdin = shell.stdin.take().unwrap();
     stdin.write_all(commands.as_bytes()).unwrap();
     drop(stdin);
@@ -128,7 +128,12 @@ fn verdicts(output: &str) -> String {
 fn the_commands_do_what_they_say() {
     let (_stack, text) = printed(&[]);
     assert!(text.contains("FOR DEVELOPMENT ONLY"), "{text}");
-    assert_eq!(verdicts(&pasted(&text)), EXPECTED);
+    let output = pasted(&text);
+    assert_eq!(verdicts(&output), EXPECTED);
+    let over_http: Vec<_> = output.lines().rev().take(3).collect();
+    assert!(over_http[2].contains(r#""access_token":"#), "{output}");
+    assert!(over_http[1].contains(r#""active":true"#), "{output}");
+    assert!(over_http[0].contains(r#""token_endpoint":"#), "{output}");
 }
 
 #[test]
