@@ -250,7 +250,7 @@ mod tests {
         // Time goes on by itself only where nothing else does: when the buffers of the kernel are full.
         time::pause();
         let stalled = async {
-            while connection.write(&[0; 1 << 16]).await? > 0 {}
+            while connection.write(&[0; 1 << 12]).await? > 0 {}
             Ok::<_, io::Error>(())
         };
         let stalled = time::timeout(10 * STALL_TIMEOUT, stalled).await.unwrap();

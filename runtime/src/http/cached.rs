@@ -52,7 +52,7 @@ mod tests {
     fn who_has_it_is_not_sent_it_again() {
         let answer = |if_none_match: Option<&str>, body: &str| {
             let mut request = HeaderMap::new();
-            for value in if_none_match {
+            if let Some(value) = if_none_match {
                 request.insert(IF_NONE_MATCH, value.parse().unwrap());
             }
             cacheable(&request, HeaderValue::from_static("text/plain"), body.to_owned(), 300)

@@ -90,12 +90,9 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), OAuthError> {
 async fn collect(body: Body, limits: Option<BodyLimits>) -> Result<Bytes, OAuthError> {
     // Every request comes with its limits; without them nothing is read.
     let BodyLimits { bytes, deadline } = limits.ok_or_else(OAuthError::internal)?;
-    let collected = match time::timeout_at(deadline, Limited::new(body, bytes).collect()).await {
-        Ok(collected) => collected,
-        Err(_) => {
-            let why = "the body did not come in time";
-            return Err(OAuthError::new(StatusCode::REQUEST_TIMEOUT, "invalid_request", why));
-        }
+    let Ok(collected) = time::timeout_at(deadline, Limited::new(body, bytes).collect()).await else {
+        let why = "the body did not come in time";
+        return Err(OAuthError::new(StatusCode::REQUEST_TIMEOUT, "invalid_request", why));
     };
     collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {

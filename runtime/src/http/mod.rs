@@ -120,16 +120,16 @@ struct BodyLimits {
 }
 
 impl Http {
-    pub(crate) fn new(routes: HttpRoutes, config: &ServerConfig, limits: Limits) -> Self {
+    pub(crate) fn new(served: HttpRoutes, config: &ServerConfig, limits: Limits) -> Self {
         let nowhere = async || OAuthError::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
         let not_so = async || {
             let why = "the method is not one of those that `Allow` names";
             OAuthError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", why)
         };
-        let mut router = routes.router.fallback(nowhere).method_not_allowed_fallback(not_so);
-        if !routes.origins.is_empty() {
+        let mut router = served.router.fallback(nowhere).method_not_allowed_fallback(not_so);
+        if !served.origins.is_empty() {
             let cors = CorsLayer::new()
-                .allow_origin(routes.origins)
+                .allow_origin(served.origins)
                 .allow_methods([Method::GET, Method::POST])
                 .allow_headers([AUTHORIZATION, CONTENT_TYPE])
                 .expose_headers([WWW_AUTHENTICATE, RETRY_AFTER])
@@ -138,7 +138,7 @@ impl Http {
         }
         Self {
             router,
-            paths: routes.paths.into_iter().map(|path| (Arc::clone(&path), path)).collect(),
+            paths: served.paths.into_iter().map(|path| (Arc::clone(&path), path)).collect(),
             limits,
             most_bytes: config.max_message_bytes,
             timeout: config.request_timeout,

@@ -1,6 +1,6 @@
 //! OAuth over HTTP, against real processes: the conformance lines, and what HTTP itself brings along.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it fails")]
 
 mod bearer;
 mod browsers;

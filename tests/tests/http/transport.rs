@@ -158,13 +158,13 @@ async fn a_request_in_flight_is_answered_before_the_server_stops() {
     let mut setting = Setting::start().await;
     let mut stream = TcpStream::connect(setting.issuer.address()).await.unwrap();
     let body = "grant_type=client_credentials";
-    let head = format!(
+    let begun = format!(
         "POST {TOKEN} HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
          content-length: {}\r\n\r\n",
         setting.opaque.basic(),
         body.len()
     );
-    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(begun.as_bytes()).await.unwrap();
     // An idle one, which is closed at once.
     let mut idle = TcpStream::connect(setting.issuer.address()).await.unwrap();
     idle.write_all(format!("GET {JWKS} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())

@@ -30,12 +30,12 @@ const BINDING_ID: [&str; 2] = ["tokenBindingId", "token_binding_id"];
 
 pub(super) async fn answer(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
     match issue(&issuer, request).await {
-        Ok(issued) => json(&issued),
+        Ok(token) => json(&token),
         Err(error) => error.into_response(),
     }
 }
 
-async fn issue(issuer: &Issuer, request: Request<Body>) -> Result<Issued, OAuthError> {
+async fn issue(issuer: &Issuer, request: Request<Body>) -> Result<TokenAnswer, OAuthError> {
     let (parts, form) = Form::read(request, &REPEATABLE).await?;
     let refused = |error: IssuerError| {
         telemetry::refused(None, &error);
@@ -47,7 +47,7 @@ async fn issue(issuer: &Issuer, request: Request<Body>) -> Result<Issued, OAuthE
     let request = tonic::Request::from_parts(metadata, parts.extensions, message);
     let request = issue_request(request).map_err(refused)?;
     let token = issuer.issue_token(request).await.map_err(to_answer)?;
-    Ok(Issued::of(token, is_exchange))
+    Ok(TokenAnswer::of(token, is_exchange))
 }
 
 /// The message of the contract that the form is.
@@ -130,7 +130,7 @@ pub(super) fn text(form: &mut Form, name: &str) -> String {
 
 /// RFC 6749, section 5.1; RFC 8693, section 2.2.1; and what the contract tells beside.
 #[derive(Serialize)]
-struct Issued {
+struct TokenAnswer {
     access_token: String,
     token_type: &'static str,
     expires_in: u32,
@@ -150,7 +150,7 @@ struct Issued {
     revision: u64,
 }
 
-impl Issued {
+impl TokenAnswer {
     fn of(token: IssuedToken, is_exchange: bool) -> Self {
         let scopes: Vec<_> = token.scopes.into_iter().collect();
         let (refresh_token, refresh_expires_in) = token

@@ -38,9 +38,8 @@ async fn answered(shared: &Shared, request: Request<Body>) -> Result<Response, O
     let Some((issuer, signer)) = signer else {
         return Ok(json(&told));
     };
-    let signed = signer.sign(issuer, caller.id(), shared.clock.now_seconds(), told);
-    let signed = signed.ok_or_else(OAuthError::internal)?;
-    let mut response = Response::new(Body::from(signed));
+    let jwt = signer.sign(issuer, caller.id(), shared.clock.now_seconds(), &told);
+    let mut response = Response::new(Body::from(jwt.ok_or_else(OAuthError::internal)?));
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(JWT));

@@ -72,12 +72,12 @@ impl IntrospectionSigner {
             algorithm: name,
         };
         // A key that cannot sign is told of now.
-        signer.sign("", "", 0, Map::new())?;
+        signer.sign("", "", 0, &Map::new())?;
         Some(signer)
     }
 
     /// The answer for a caller; `None` if it cannot be signed.
-    pub(super) fn sign(&self, issuer: &str, caller: &str, now: u64, told: Map<String, Value>) -> Option<String> {
+    pub(super) fn sign(&self, issuer: &str, caller: &str, now: u64, told: &Map<String, Value>) -> Option<String> {
         let claims = json!({"iss": issuer, "aud": caller, "iat": now, "token_introspection": told});
         encode(&self.header, &claims, &self.key).ok()
     }
@@ -119,12 +119,12 @@ mod tests {
             assert!(!signer.jwks().contains("\"d\"") && !format!("{signer:?}").contains("key"));
             let jwks: JwkSet = serde_json::from_str(signer.jwks()).unwrap();
             let told = Map::from_iter([("active".to_owned(), Value::Bool(false))]);
-            let signed = signer.sign("https://v.example", "api", 7, told).unwrap();
+            let jwt = signer.sign("https://v.example", "api", 7, &told).unwrap();
             let mut validation = Validation::new(signer.header.alg);
             validation.set_audience(&["api"]);
             validation.required_spec_claims.clear();
             let key = DecodingKey::from_jwk(&jwks.keys[0]).unwrap();
-            let read = decode::<Value>(&signed, &key, &validation).unwrap();
+            let read = decode::<Value>(&jwt, &key, &validation).unwrap();
             assert_eq!(
                 (read.header.typ.as_deref(), read.header.kid),
                 (Some(TYPE), jwks.keys[0].common.key_id.clone())
