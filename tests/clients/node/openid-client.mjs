@@ -1,0 +1,35 @@
+// https://www.npmjs.com/package/openid-client
+import * as client from "openid-client";
+import { importPKCS8 } from "jose";
+import { insecure, setting } from "./steps.mjs";
+import { tell } from "./story.mjs";
+
+const key = await importPKCS8(setting.private_key_pem, "ES256");
+const methods = {
+  client_secret_basic: ({ secret }) => client.ClientSecretBasic(secret),
+  client_secret_post: ({ secret }) => client.ClientSecretPost(secret),
+  private_key_jwt: () => client.PrivateKeyJwt(key),
+  none: () => client.None(),
+};
+
+async function discovered(app, metadata) {
+  const options = { algorithm: "oauth2", execute: insecure ? [client.allowInsecureRequests] : [] };
+  return client.discovery(new URL(setting.issuer), app.id, metadata, methods[app.method](app), options);
+}
+
+const resource = { id: setting.resource_id, method: "client_secret_basic", secret: setting.secret };
+
+await tell({
+  discover: async () => (await discovered(resource)).serverMetadata(),
+  clientCredentials: async (app, parameters) => client.clientCredentialsGrant(await discovered(app), parameters),
+  token: async (app, grant, parameters) => client.genericGrantRequest(await discovered(app), grant, parameters),
+  refresh: async (app, token, parameters) => client.refreshTokenGrant(await discovered(app), token, parameters),
+  revoke: async (app, token) => client.tokenRevocation(await discovered(app), token),
+  introspect: async (token) => client.tokenIntrospection(await discovered(resource), token),
+  introspectAsJwt: async (token) => {
+    const config = await discovered(resource, { introspection_signed_response_alg: setting.introspection_alg });
+    // Against the keys in the metadata of the issuer: who signed it is who issues the tokens.
+    client.enableNonRepudiationChecks(config);
+    return client.tokenIntrospection(config, token);
+  },
+});
