@@ -1,0 +1,9 @@
+//! Clients that somebody else wrote, unmodified, against processes of ours: OAuth libraries, resource servers that verify our
+//! JWTs from the issuer's metadata alone, Envoy, and a fuzzer that knows the OpenAPI documents.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
+mod keys;
+mod libraries;
+mod scripts;
+mod setting;
