@@ -13,6 +13,8 @@ use crate::process::Process;
 pub const ADMIN_ID: &str = "operator";
 /// Its secret.
 pub const ADMIN_SECRET: &str = "tbs_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// Where nobody needs to know beforehand.
+const ANY_PORT: &str = "127.0.0.1:0";
 /// SHA-256 of [`ADMIN_SECRET`].
 pub const ADMIN_SECRET_SHA256: &str = "b1fd0d2a410ffcfd2a2c3f0375ad6fb03d87871abf52c4583e4e3dd65a8bc358";
 
@@ -59,7 +61,11 @@ impl Installation {
 
     /// How an issuer of this installation is started; not started yet.
     pub fn issuer_command(&self) -> Command {
-        let mut command = service("issuer", &self.redis_url);
+        self.issuer_command_at(ANY_PORT)
+    }
+
+    fn issuer_command_at(&self, listen: &str) -> Command {
+        let mut command = service("issuer", listen, &self.redis_url);
         command.arg("--catalog").arg(self.catalog());
         command.arg("--signing-key").arg(self.signing_key());
         command.arg("--opaque-key").arg(self.folder.path().join("opaque.key"));
@@ -68,7 +74,12 @@ impl Installation {
 
     /// Starts an issuer with further arguments; answers where it listens.
     pub fn start_issuer(&self, arguments: &[&str]) -> (Process, String) {
-        let mut command = self.issuer_command();
+        self.start_issuer_at(ANY_PORT, arguments)
+    }
+
+    /// The same at an address that others know beforehand.
+    pub fn start_issuer_at(&self, listen: &str, arguments: &[&str]) -> (Process, String) {
+        let mut command = self.issuer_command_at(listen);
         command.args(arguments);
         listening("issuer", command)
     }
@@ -76,14 +87,19 @@ impl Installation {
 
 /// Starts a validator with further arguments; answers where it listens.
 pub fn start_validator(redis_url: &str, arguments: &[&str]) -> (Process, String) {
-    let mut command = service("validator", redis_url);
+    start_validator_at(ANY_PORT, redis_url, arguments)
+}
+
+/// The same at an address that others know beforehand.
+pub fn start_validator_at(listen: &str, redis_url: &str, arguments: &[&str]) -> (Process, String) {
+    let mut command = service("validator", listen, redis_url);
     command.args(arguments);
     listening("validator", command)
 }
 
-fn service(name: &str, redis_url: &str) -> Command {
+fn service(name: &str, listen: &str, redis_url: &str) -> Command {
     let mut command = Command::new(binary(name));
-    command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
+    command.args(["--listen", listen, "--log-format", "json"]);
     command.args(["--redis-url", redis_url]);
     // No test waits for load balancers, unless it says so by the flag, which wins.
     command.env("TOKENBIND_DRAIN_SECONDS", "0");

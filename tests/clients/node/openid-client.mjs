@@ -1,4 +1,5 @@
 // https://www.npmjs.com/package/openid-client
+import assert from "node:assert/strict";
 import * as client from "openid-client";
 import { importPKCS8 } from "jose";
 import { insecure, setting } from "./steps.mjs";
@@ -30,6 +31,14 @@ await tell({
     const config = await discovered(resource, { introspection_signed_response_alg: setting.introspection_alg });
     // Against the keys in the metadata of the issuer: who signed it is who issues the tokens.
     client.enableNonRepudiationChecks(config);
-    return client.tokenIntrospection(config, token);
+    let kind;
+    config[client.customFetch] = async (url, options) => {
+      const response = await fetch(url, options);
+      if (url === config.serverMetadata().introspection_endpoint) kind = response.headers.get("content-type");
+      return response;
+    };
+    const facts = await client.tokenIntrospection(config, token);
+    assert.equal(kind, "application/token-introspection+jwt");
+    return facts;
   },
 });

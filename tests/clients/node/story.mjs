@@ -123,14 +123,6 @@ export async function tell(library) {
     await refused(library.token(opaque, EXCHANGE, { ...parameters, audience: "elsewhere" }), 400, "invalid_target");
   });
 
-  await step("introspection as JWT (RFC 9701)", async () => {
-    const token = await library.clientCredentials(opaque, {});
-    const facts = await library.introspectAsJwt(token.access_token);
-    assert.equal(facts.active, true);
-    assert.equal(facts.client_id, opaque.id);
-    assert.deepEqual(await library.introspectAsJwt("unknown"), { active: false });
-  });
-
   await step("revocation (RFC 7009)", async () => {
     const phone = await login(jwt, "lost");
     const laptop = await login(jwt, "kept");
@@ -154,5 +146,13 @@ export async function tell(library) {
     await refused(library.token(jwt, "urn:example:grant", {}), 400, "unsupported_grant_type");
     await refused(library.token(jwt, "password", { ...alice, password: "wrong" }), 400, "invalid_grant");
     await library.clientCredentials(jwt, {});
+  });
+
+  await step("introspection as JWT (RFC 9701)", async () => {
+    const token = await library.clientCredentials(opaque, {});
+    const facts = await library.introspectAsJwt(token.access_token);
+    assert.equal(facts.active, true);
+    assert.equal(facts.client_id, opaque.id);
+    assert.deepEqual(await library.introspectAsJwt("unknown"), { active: false });
   });
 }

@@ -112,7 +112,7 @@ def _():
 
 @step("password of a public client")
 def _():
-    issued = login(client("shop-public", "none", None), "tab", client_id="shop-public")
+    issued = login(client("shop-public", "none", None), "tab")
     assert facts(issued)["username"] == setting.username
 
 
@@ -159,18 +159,6 @@ def _():
     refused("invalid_target", token, shop, EXCHANGE, audience="elsewhere", **parameters)
 
 
-@step("introspection as JWT (RFC 9701)")
-def _():
-    kind = "application/token-introspection+jwt"
-    answer = introspect(token(client("shop-opaque"))["access_token"], Accept=kind)
-    assert answer.headers["content-type"] == kind
-    keys = KeySet.import_key_set(requests.get(metadata["jwks_uri"]).json())
-    said = jwt.decode(answer.text, keys, algorithms=[setting.introspection_alg])
-    assert said.header["typ"] == "token-introspection+jwt"
-    assert (said.claims["iss"], said.claims["aud"]) == (setting.issuer, setting.resource_id)
-    assert said.claims["token_introspection"]["client_id"] == "shop-opaque"
-
-
 @step("revocation (RFC 7009)")
 def _():
     shop = client("shop-jwt")
@@ -194,3 +182,15 @@ def _():
     refused("unsupported_grant_type", token, shop, "urn:example:grant")
     refused("invalid_grant", token, shop, "password", username=setting.username, password="wrong")
     assert facts(token(shop))["active"]
+
+
+@step("introspection as JWT (RFC 9701)")
+def _():
+    kind = "application/token-introspection+jwt"
+    answer = introspect(token(client("shop-opaque"))["access_token"], Accept=kind)
+    assert answer.headers["content-type"] == kind
+    keys = KeySet.import_key_set(requests.get(metadata["jwks_uri"]).json())
+    said = jwt.decode(answer.text, keys, algorithms=[setting.introspection_alg])
+    assert said.header["typ"] == "token-introspection+jwt"
+    assert (said.claims["iss"], said.claims["aud"]) == (setting.issuer, setting.resource_id)
+    assert said.claims["token_introspection"]["client_id"] == "shop-opaque"

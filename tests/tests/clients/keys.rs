@@ -5,7 +5,8 @@ use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::{
-    BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData as _,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
+    PublicKeyData as _,
 };
 use serde_json::{Value, json};
 
@@ -65,6 +66,10 @@ pub(crate) struct Certified {
 /// A certificate for localhost, and the authority that nobody else trusts.
 pub(crate) fn certified() -> Certified {
     let mut params = CertificateParams::new([]).unwrap();
+    // Another name than the certificate has by default: with the same one that would look self-signed.
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "authority of the tests");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_key = KeyPair::generate().unwrap();
     let authority = params.self_signed(&authority_key).unwrap().pem();

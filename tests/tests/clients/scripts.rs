@@ -48,9 +48,11 @@ pub(crate) fn node() -> (Command, TempDir) {
     (node, place)
 }
 
-/// Runs a script of either language to its end, and answers the steps that it did.
-pub(crate) fn steps(setting: &Setting, script: &str) -> Vec<String> {
-    let is_node = Path::new(script).extension().is_some_and(|extension| extension == "mjs");
+/// Runs a script of either language to its end, and answers the steps that it did; or else all that it wrote.
+pub(crate) fn steps(setting: &Setting, script: &str) -> Result<Vec<String>, String> {
+    let is_node = Path::new(script)
+        .extension()
+        .is_some_and(|extension| extension == "mjs");
     let (command, _place) = if is_node {
         let (mut command, place) = node();
         command.arg(script);
@@ -60,16 +62,13 @@ pub(crate) fn steps(setting: &Setting, script: &str) -> Vec<String> {
         command.arg(folder("python").join(script));
         (command, None)
     };
-    let output = run(setting, command, script);
-    let steps: Vec<_> = output.lines().filter_map(|line| line.strip_prefix("ok ")).collect();
-    steps.into_iter().map(str::to_owned).collect()
+    let output = run(setting, command, script)?;
+    let steps = output.lines().filter_map(|line| line.strip_prefix("ok "));
+    Ok(steps.map(str::to_owned).collect())
 }
 
-/// Runs a command that knows the setting, and answers what it printed.
-///
-/// # Panics
-/// When it fails or does not end, with all that it wrote.
-pub(crate) fn run(setting: &Setting, mut command: Command, name: &str) -> String {
+/// Runs a command that knows the setting, and answers what it printed; all that it wrote when it fails or does not end.
+pub(crate) fn run(setting: &Setting, mut command: Command, name: &str) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let read = |name: &str| String::from_utf8_lossy(&std::fs::read(file(name)).unwrap()).into_owned();
@@ -87,17 +86,19 @@ pub(crate) fn run(setting: &Setting, mut command: Command, name: &str) -> String
         .spawn()
         .unwrap_or_else(|error| panic!("{name} starts: {error}"));
     let end = Instant::now() + TIME_LIMIT;
-    let status = loop {
+    let ended = loop {
         if let Some(status) = child.try_wait().unwrap() {
-            break status;
+            break Some(status);
         }
         if Instant::now() > end {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("{name} does not end\n{}\n{}", read("stdout"), read("stderr"));
+            break None;
         }
         std::thread::sleep(Duration::from_millis(20));
     };
-    assert!(status.success(), "{name}: {status}\n{}\n{}", read("stdout"), read("stderr"));
-    read("stdout")
+    if ended.is_some_and(|status| status.success()) {
+        return Ok(read("stdout"));
+    }
+    Err(format!("{name}: {ended:?}\n{}\n{}", read("stdout"), read("stderr")))
 }

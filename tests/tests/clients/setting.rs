@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokenbind_tests::{
-    ADMIN_SECRET, ADMIN_SECRET_SHA256, DEADLINE, Installation, Process, RedisServer, free_port, health, start_validator,
-    wait_until,
+    ADMIN_SECRET, ADMIN_SECRET_SHA256, DEADLINE, Installation, Process, RedisServer, free_port, health,
+    start_validator_at, wait_until,
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -69,18 +69,12 @@ impl Setting {
         // The metadata names both, so they must be known beforehand.
         let (issuer_port, validator_port) = (free_port(), free_port());
         let (issuer_url, validator_url) = (scheme.url(issuer_port), scheme.url(validator_port));
-        let issuer = arguments(
-            &folder,
-            scheme,
-            issuer_port,
-            &[
-                ("--issuer", &issuer_url),
-                ("--introspection-endpoint", &format!("{validator_url}/oauth2/introspect")),
-            ],
-        );
-        let validator = arguments(&folder, scheme, validator_port, &[]);
-        let (issuer, _) = installation.start_issuer(&issuer.iter().map(String::as_str).collect::<Vec<_>>());
-        let (validator, _) = start_validator(&redis.url(), &validator.iter().map(String::as_str).collect::<Vec<_>>());
+        let tls = tls_arguments(scheme, &folder);
+        let tls: Vec<_> = tls.iter().map(String::as_str).collect();
+        let introspection = format!("{validator_url}/oauth2/introspect");
+        let issuer = ["--issuer", &issuer_url, "--introspection-endpoint", &introspection];
+        let (issuer, _) = installation.start_issuer_at(&address(issuer_port), &[&issuer[..], &tls].concat());
+        let (validator, _) = start_validator_at(&address(validator_port), &redis.url(), &tls);
         let setting = Self {
             scheme,
             signing,
@@ -150,17 +144,18 @@ fn folder(scheme: Scheme) -> TempDir {
     folder
 }
 
-fn arguments(folder: &TempDir, scheme: Scheme, port: u16, more: &[(&str, &str)]) -> Vec<String> {
+fn tls_arguments(scheme: Scheme, folder: &TempDir) -> Vec<String> {
     let file = |name: &str| folder.path().join(name).display().to_string();
-    let mut arguments = vec!["--listen".to_owned(), format!("127.0.0.1:{port}")];
-    for (flag, value) in more {
-        arguments.extend([(*flag).to_owned(), (*value).to_owned()]);
+    match scheme {
+        Scheme::Http => Vec::new(),
+        Scheme::Https => ["--tls-cert", &file("certificate.pem"), "--tls-key", &file("key.pem")]
+            .map(str::to_owned)
+            .into(),
     }
-    if scheme == Scheme::Https {
-        arguments.extend(["--tls-cert".to_owned(), file("certificate.pem")]);
-        arguments.extend(["--tls-key".to_owned(), file("key.pem")]);
-    }
-    arguments
+}
+
+fn address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
 }
 
 /// An application for each way to authenticate. What one may is what all may, as far as the way allows.
