@@ -1,5 +1,5 @@
-// Resource servers that know the issuer's id and their audience, and nothing else: https://www.npmjs.com/package/jose and
-// https://www.npmjs.com/package/oauth4webapi.
+// Resource servers that know the issuer's id and their audience, and nothing else: https://www.npmjs.com/package/jose,
+// https://www.npmjs.com/package/oauth4webapi, and an Envoy with `jwt_authn`.
 import assert from "node:assert/strict";
 import * as oauth from "oauth4webapi";
 import { createRemoteJWKSet, exportJWK, generateKeyPair, jwtVerify, SignJWT } from "jose";
@@ -57,6 +57,17 @@ async function tell(name, verify) {
     await verify(token);
   });
 }
+
+// Envoy judges before anything else is asked; what it lets pass is answered with what it found in the token.
+async function throughEnvoy(token) {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const { status, headers: found } = await fetch(setting.envoy, { headers });
+  if (status !== 200) throw Object.assign(new Error(`Envoy answers ${status}`), { status, code: "ERR_JWT" });
+  return { client_id: found.get("x-client-id"), sub: found.get("x-subject"), scope: found.get("x-scope") };
+}
+
+await tell("Envoy", throughEnvoy);
+await step("Envoy: no token", async () => assert.rejects(throughEnvoy(undefined), { status: 401 }));
 
 const keys = createRemoteJWKSet(new URL(as.jwks_uri));
 await tell("jose", async (token) => {

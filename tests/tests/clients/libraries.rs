@@ -1,5 +1,6 @@
 //! OAuth libraries, as clients and as resource servers.
 
+use crate::envoy::Envoy;
 use crate::keys::Algorithm;
 use crate::scripts::steps;
 use crate::setting::{Scheme, Setting};
@@ -34,7 +35,10 @@ fn expected(verifiers: &'static [&'static str]) -> Vec<(&'static str, Vec<String
     };
     let clients = CLIENTS.map(|script| (script, CLIENT_STEPS.map(str::to_owned).to_vec()));
     let servers = [
-        ("resource-servers.mjs", judged(&["jose", "oauth4webapi"])),
+        ("resource-servers.mjs", {
+            let [envoy, others] = [judged(&["Envoy"]), judged(&["jose", "oauth4webapi"])];
+            [envoy, vec!["Envoy: no token".to_owned()], others].concat()
+        }),
         ("resource_servers.py", judged(verifiers)),
     ];
     clients.into_iter().chain(servers).collect()
@@ -55,13 +59,17 @@ fn assert_all_pass(setting: &Setting, expected: Vec<(&str, Vec<String>)>) {
 
 #[tokio::test]
 async fn over_http_and_signed_with_eddsa() {
-    let setting = Setting::start(Scheme::Http, Algorithm::EdDsa).await;
+    let mut setting = Setting::start(Scheme::Http, Algorithm::EdDsa).await;
+    let envoy = Envoy::start(&setting).await;
+    setting.envoy = Some(envoy.url());
     // Authlib does not take EdDSA from an issuer.
     assert_all_pass(&setting, expected(&["PyJWT"]));
 }
 
 #[tokio::test]
 async fn over_https_and_signed_with_rs256() {
-    let setting = Setting::start(Scheme::Https, Algorithm::Rs256).await;
+    let mut setting = Setting::start(Scheme::Https, Algorithm::Rs256).await;
+    let envoy = Envoy::start(&setting).await;
+    setting.envoy = Some(envoy.url());
     assert_all_pass(&setting, expected(&["PyJWT", "Authlib"]));
 }

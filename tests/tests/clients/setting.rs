@@ -48,6 +48,8 @@ pub(crate) struct Setting {
     pub(crate) signing: Algorithm,
     pub(crate) issuer_url: String,
     pub(crate) validator_url: String,
+    /// An API behind an Envoy, if there is one.
+    pub(crate) envoy: Option<String>,
     /// The private key of the application that signs, as PEM.
     application_key: String,
     /// The authority of the certificates, certificate and key.
@@ -80,6 +82,7 @@ impl Setting {
             signing,
             issuer_url,
             validator_url,
+            envoy: None,
             application_key,
             folder,
             _processes: [issuer, validator],
@@ -120,6 +123,7 @@ impl Setting {
         json!({
             "issuer": self.issuer_url,
             "validator": self.validator_url,
+            "envoy": self.envoy,
             "secret": SECRET,
             "username": USERNAME,
             "password": PASSWORD,
