@@ -12,19 +12,17 @@ const methods = {
   none: () => oauth.None(),
 };
 const options = { [oauth.allowInsecureRequests]: insecure };
-const issuer = new URL(setting.issuer);
-const as = await oauth
-  .discoveryRequest(issuer, { ...options, algorithm: "oauth2" })
-  .then((response) => oauth.processDiscoveryResponse(issuer, response));
+
+async function discovered(server) {
+  const url = new URL(server);
+  const response = await oauth.discoveryRequest(url, { ...options, algorithm: "oauth2" });
+  return oauth.processDiscoveryResponse(url, response);
+}
+
+const as = await discovered(setting.issuer);
 
 const of = (app) => [as, { client_id: app.id }, methods[app.method](app)];
 const resource = { id: setting.resource_id, method: "client_secret_basic", secret: setting.secret };
-
-async function introspect(client, token, more) {
-  const [, , authentication] = of(resource);
-  const response = await oauth.introspectionRequest(as, client, authentication, token, { ...options, ...more });
-  return { response, facts: await oauth.processIntrospectionResponse(as, client, response) };
-}
 
 await tell({
   discover: async () => as,
@@ -45,12 +43,19 @@ await tell({
     const response = await oauth.revocationRequest(...of(app), token, options);
     return oauth.processRevocationResponse(response);
   },
-  introspect: async (token) => (await introspect({ client_id: resource.id }, token)).facts,
+  introspect: async (token) => {
+    const response = await oauth.introspectionRequest(...of(resource), token, options);
+    return oauth.processIntrospectionResponse(as, { client_id: resource.id }, response);
+  },
   introspectAsJwt: async (token) => {
+    // The validator signs as itself, so it is whom the resource has to discover.
+    const validator = await discovered(setting.validator);
+    const [, , authentication] = of(resource);
     const client = { client_id: resource.id, introspection_signed_response_alg: setting.introspection_alg };
-    const { response, facts } = await introspect(client, token, { requestJwtResponse: true });
-    // Against the keys in the metadata of the issuer: who signed it is who issues the tokens.
-    await oauth.validateApplicationLevelSignature(as, response, options);
+    const more = { ...options, requestJwtResponse: true };
+    const response = await oauth.introspectionRequest(validator, client, authentication, token, more);
+    const facts = await oauth.processIntrospectionResponse(validator, client, response);
+    await oauth.validateApplicationLevelSignature(validator, response, options);
     return facts;
   },
 });

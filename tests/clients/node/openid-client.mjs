@@ -13,9 +13,9 @@ const methods = {
   none: () => client.None(),
 };
 
-async function discovered(app, metadata) {
+async function discovered(app, metadata, server = setting.issuer) {
   const options = { algorithm: "oauth2", execute: insecure ? [client.allowInsecureRequests] : [] };
-  return client.discovery(new URL(setting.issuer), app.id, metadata, methods[app.method](app), options);
+  return client.discovery(new URL(server), app.id, metadata, methods[app.method](app), options);
 }
 
 const resource = { id: setting.resource_id, method: "client_secret_basic", secret: setting.secret };
@@ -28,8 +28,9 @@ await tell({
   revoke: async (app, token) => client.tokenRevocation(await discovered(app), token),
   introspect: async (token) => client.tokenIntrospection(await discovered(resource), token),
   introspectAsJwt: async (token) => {
-    const config = await discovered(resource, { introspection_signed_response_alg: setting.introspection_alg });
-    // Against the keys in the metadata of the issuer: who signed it is who issues the tokens.
+    // The validator signs as itself, so it is whom the resource has to discover.
+    const alg = { introspection_signed_response_alg: setting.introspection_alg };
+    const config = await discovered(resource, alg, setting.validator);
     client.enableNonRepudiationChecks(config);
     let kind;
     config[client.customFetch] = async (url, options) => {

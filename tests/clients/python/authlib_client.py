@@ -16,7 +16,14 @@ ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ALICE = {"username": setting.username, "password": setting.password}
 
-metadata = requests.get(get_well_known_url(setting.issuer, external=True)).json()
+
+
+def discovered(server):
+    """What a server says of itself."""
+    return requests.get(get_well_known_url(server, external=True)).json()
+
+
+metadata = discovered(setting.issuer)
 key = ECKey.import_key(setting.private_key_pem)
 
 
@@ -189,8 +196,9 @@ def _():
     kind = "application/token-introspection+jwt"
     answer = introspect(token(client("shop-opaque"))["access_token"], Accept=kind)
     assert answer.headers["content-type"] == kind
-    keys = KeySet.import_key_set(requests.get(metadata["jwks_uri"]).json())
+    # The validator signs as itself, so it is whom the resource has to discover.
+    keys = KeySet.import_key_set(requests.get(discovered(setting.validator)["jwks_uri"]).json())
     said = jwt.decode(answer.text, keys, algorithms=[setting.introspection_alg])
     assert said.header["typ"] == "token-introspection+jwt"
-    assert (said.claims["iss"], said.claims["aud"]) == (setting.issuer, setting.resource_id)
+    assert (said.claims["iss"], said.claims["aud"]) == (setting.validator, setting.resource_id)
     assert said.claims["token_introspection"]["client_id"] == "shop-opaque"

@@ -74,9 +74,17 @@ impl Setting {
         let tls = tls_arguments(scheme, &folder);
         let tls: Vec<_> = tls.iter().map(String::as_str).collect();
         let introspection = format!("{validator_url}/oauth2/introspect");
+        let introspection_key = folder.path().join("introspection.pem").display().to_string();
+        let validator = [
+            "--introspection-issuer",
+            &validator_url,
+            "--introspection-signing-key",
+            &introspection_key,
+        ];
         let issuer = ["--issuer", &issuer_url, "--introspection-endpoint", &introspection];
         let (issuer, _) = installation.start_issuer_at(&address(issuer_port), &[&issuer[..], &tls].concat());
-        let (validator, _) = start_validator_at(&address(validator_port), &redis.url(), &tls);
+        let (validator, _) =
+            start_validator_at(&address(validator_port), &redis.url(), &[&validator[..], &tls].concat());
         let setting = Self {
             scheme,
             signing,
