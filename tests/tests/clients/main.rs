@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod envoy;
+mod fuzzer;
 mod keys;
 mod libraries;
 mod scripts;
