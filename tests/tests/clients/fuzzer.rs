@@ -1,10 +1,11 @@
-//! The OpenAPI documents: well formed, and true of the running services, as far as a fuzzer finds out.
+//! The `OpenAPI` documents: well formed, and true of the running services, as far as a fuzzer finds out.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::keys::Algorithm;
-use crate::scripts::{python, run};
+use crate::scripts::{TIME_LIMIT, python, run};
 use crate::setting::{Scheme, Setting};
 
 /// How many cases for each operation; more with `TOKENBIND_TEST_FUZZ_CASES`.
@@ -22,6 +23,8 @@ fn document(service: &str) -> PathBuf {
 /// Fuzzes a service, and answers how often each operation was answered how.
 fn fuzz(setting: &Setting, service: &str, url: &str) -> BTreeMap<String, u32> {
     let or = |variable: &str, default: &str| std::env::var(variable).unwrap_or_else(|_| default.to_owned());
+    let cases = or("TOKENBIND_TEST_FUZZ_CASES", CASES);
+    let limit = TIME_LIMIT + Duration::from_secs(cases.parse().unwrap());
     let place = tempfile::tempdir().unwrap();
     let mut fuzzer = python();
     fuzzer.args(["-m", "schemathesis.cli", "run"]).arg(document(service));
@@ -34,7 +37,7 @@ fn fuzz(setting: &Setting, service: &str, url: &str) -> BTreeMap<String, u32> {
         "coverage,fuzzing",
         "--no-color",
     ]);
-    fuzzer.args(["--max-examples", &or("TOKENBIND_TEST_FUZZ_CASES", CASES)]);
+    fuzzer.args(["--max-examples", &cases]);
     fuzzer.args([
         "--seed",
         &or("TOKENBIND_TEST_FUZZ_SEED", SEED),
@@ -43,7 +46,7 @@ fn fuzz(setting: &Setting, service: &str, url: &str) -> BTreeMap<String, u32> {
     ]);
     fuzzer.args(["--request-timeout", "30", "--continue-on-failure"]);
     fuzzer.env("SCHEMATHESIS_HOOKS", "fuzz_hooks").current_dir(place.path());
-    let printed = run(setting, fuzzer, service).unwrap_or_else(|written| panic!("{written}"));
+    let printed = run(setting, fuzzer, service, limit).unwrap_or_else(|written| panic!("{written}"));
     let answered = printed.lines().filter_map(|line| line.strip_prefix("answered "));
     answered
         .map(|line| {

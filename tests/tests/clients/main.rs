@@ -1,7 +1,7 @@
 //! Clients that somebody else wrote, unmodified, against processes of ours: OAuth libraries, resource servers that verify our
-//! JWTs from the issuer's metadata alone, Envoy, and a fuzzer that knows the OpenAPI documents.
+//! JWTs from the issuer's metadata alone, Envoy, and a fuzzer that knows the `OpenAPI` documents.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod envoy;
 mod fuzzer;

@@ -10,7 +10,7 @@ use tokenbind_tests::tool;
 use crate::setting::Setting;
 
 /// Far beyond what any of them takes, so that one that hangs ends as a failure with its output.
-const TIME_LIMIT: Duration = Duration::from_secs(180);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// The folder of this name in `tests/clients`.
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -62,13 +62,13 @@ pub(crate) fn steps(setting: &Setting, script: &str) -> Result<Vec<String>, Stri
         command.arg(folder("python").join(script));
         (command, None)
     };
-    let output = run(setting, command, script)?;
+    let output = run(setting, command, script, TIME_LIMIT)?;
     let steps = output.lines().filter_map(|line| line.strip_prefix("ok "));
     Ok(steps.map(str::to_owned).collect())
 }
 
 /// Runs a command that knows the setting, and answers what it printed; all that it wrote when it fails or does not end.
-pub(crate) fn run(setting: &Setting, mut command: Command, name: &str) -> Result<String, String> {
+pub(crate) fn run(setting: &Setting, mut command: Command, name: &str, limit: Duration) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let read = |name: &str| String::from_utf8_lossy(&std::fs::read(file(name)).unwrap()).into_owned();
@@ -85,7 +85,7 @@ pub(crate) fn run(setting: &Setting, mut command: Command, name: &str) -> Result
         .stderr(std::fs::File::create(file("stderr")).unwrap())
         .spawn()
         .unwrap_or_else(|error| panic!("{name} starts: {error}"));
-    let end = Instant::now() + TIME_LIMIT;
+    let end = Instant::now() + limit;
     let ended = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break Some(status);
