@@ -3,6 +3,7 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod documentation;
 mod envoy;
 mod fuzzer;
 mod keys;
