@@ -5,17 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::keys::Algorithm;
-use crate::scripts::{TIME_LIMIT, python, run};
+use crate::scripts::{TIME_LIMIT, folder, python, run};
 use crate::setting::{Scheme, Setting};
 
 /// How many cases for each operation; more with `TOKENBIND_TEST_FUZZ_CASES`.
 const CASES: &str = "100";
 /// Where chance begins; another one with `TOKENBIND_TEST_FUZZ_SEED`.
 const SEED: &str = "7009";
-/// What an answer must be, whatever was asked.
-const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
-                      response_schema_conformance,unsupported_method,allow_header_conformance";
-
 fn document(service: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/openapi/{service}.yaml"))
 }
@@ -27,23 +23,13 @@ fn fuzz(setting: &Setting, service: &str, url: &str) -> BTreeMap<String, u32> {
     let limit = TIME_LIMIT + Duration::from_secs(cases.parse().unwrap());
     let place = tempfile::tempdir().unwrap();
     let mut fuzzer = python();
-    fuzzer.args(["-m", "schemathesis.cli", "run"]).arg(document(service));
-    fuzzer.args([
-        "--url",
-        url,
-        "--checks",
-        CHECKS,
-        "--phases",
-        "coverage,fuzzing",
-        "--no-color",
-    ]);
+    fuzzer
+        .args(["-m", "schemathesis.cli", "--config-file"])
+        .arg(folder("schemathesis.toml"));
+    fuzzer.arg("run").arg(document(service));
+    fuzzer.args(["--url", url, "--no-color", "--generation-database", "none"]);
     fuzzer.args(["--max-examples", &cases]);
-    fuzzer.args([
-        "--seed",
-        &or("TOKENBIND_TEST_FUZZ_SEED", SEED),
-        "--generation-database",
-        "none",
-    ]);
+    fuzzer.args(["--seed", &or("TOKENBIND_TEST_FUZZ_SEED", SEED)]);
     fuzzer.args(["--request-timeout", "30", "--continue-on-failure"]);
     fuzzer.env("SCHEMATHESIS_HOOKS", "fuzz_hooks").current_dir(place.path());
     let printed = run(setting, fuzzer, service, limit).unwrap_or_else(|written| panic!("{written}"));
