@@ -1,11 +1,11 @@
 // Measures servers in turn, round by round, with the same load, and writes every round to data.json. Started by `run`.
 import { execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 
 const { TOKENBIND_BINARIES: binaries, SERVER_CORE, REDIS_CORE, LOAD_CORES, REDIS_SERVER } = process.env;
 const [rounds, seconds, connections] = [Number(process.env.ROUNDS), Number(process.env.SECONDS_EACH), Number(process.env.CONNECTIONS)];
@@ -20,23 +20,20 @@ process.on("exit", () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-// Starts a program on a core, and answers what `find` makes of its first line with something.
-async function start(core, program, args, find, stream = "stdout") {
-  const options = { stdio: ["ignore", "pipe", "pipe"], env: { PATH: process.env.PATH, NODE_ENV: "production" } };
-  const child = spawn("taskset", ["-c", core, program, ...args], options);
+// Starts a program on a core, and answers what `find` makes of a line that it writes. It writes to a file: a pipe that nobody
+// reads while the load runs would hold it up.
+async function start(core, program, args, find) {
+  const log = join(folder, `${children.length}.log`);
+  const file = openSync(log, "w");
+  const env = { PATH: process.env.PATH, NODE_ENV: "production" };
+  const child = spawn("taskset", ["-c", core, program, ...args], { stdio: ["ignore", file, file], env });
   children.push(child);
-  const other = stream === "stdout" ? child.stderr : child.stdout;
-  other.resume();
-  const said = [];
-  for await (const line of createInterface({ input: child[stream] })) {
-    said.push(line);
-    const found = find(line);
-    if (found) {
-      child[stream].resume();
-      return { pid: child.pid, found };
-    }
+  for (let tries = 0; tries < 1000 && child.exitCode === null; tries += 1) {
+    const found = readFileSync(log, "utf8").split("\n").slice(0, -1).map(find).find(Boolean);
+    if (found) return { pid: child.pid, found };
+    await setTimeout(10);
   }
-  throw new Error(`${program} ended: ${said.join("\n")}`);
+  throw new Error(`${program} does not start: ${readFileSync(log, "utf8")}`);
 }
 
 function freePort() {
@@ -52,16 +49,20 @@ const catalog = () => {
   const digest = createHash("sha256").update(secret).digest("hex");
   const application = (id, format) =>
     `  - {client_id: ${id}, token_format: ${format}, binding_type: client-request, grants: [client_credentials],` +
-    ` scopes: [orders.read], audiences: [orders-api], secret_sha256: [${digest}]}\n`;
+    ` scopes: [orders.read], audiences: [bench-api], secret_sha256: [${digest}]}\n`;
   return (
-    `version: 1\napplications:\n${application("shop-opaque", "opaque")}${application("shop-jwt", "jwt")}` +
-    `resources:\n  - {resource_id: orders-api, secret_sha256: [${digest}]}\n`
+    `version: 1\napplications:\n${application("bench-opaque", "opaque")}${application("bench-jwt", "jwt")}` +
+    `resources:\n  - {resource_id: bench-api, secret_sha256: [${digest}]}\n`
   );
 };
 
-async function ours() {
-  const file = join(folder, "catalog.yaml");
-  writeFileSync(file, catalog());
+const ours = (name, issuer, validator) => {
+  const token = (id) => ({ ...issuer, url: `http://${issuer.found}/oauth2/token`, id, audience: "audience=bench-api" });
+  return { name, token, introspection: { ...validator, url: `http://${validator.found}/oauth2/introspect` } };
+};
+
+// As it is deployed: an issuer and a validator, and Redis on a core of its own.
+async function deployed(file) {
   const port = await freePort();
   const redis = ["--port", port, "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
   await start(REDIS_CORE, REDIS_SERVER, redis, (line) => line.includes("Ready to accept connections"));
@@ -73,18 +74,26 @@ async function ours() {
   };
   const issuer = [...common, "--generate-keys", "--catalog", file];
   const [a, b] = [
-    await start(SERVER_CORE, join(binaries, "issuer"), issuer, address, "stderr"),
-    await start(SERVER_CORE, join(binaries, "validator"), common, address, "stderr"),
+    await start(SERVER_CORE, join(binaries, "issuer"), issuer, address),
+    await start(SERVER_CORE, join(binaries, "validator"), common, address),
   ];
-  const token = (id) => ({ pid: a.pid, url: `http://${a.found}/oauth2/token`, id, audience: "audience=orders-api" });
-  return { name: "tokenbind", token, introspection: { pid: b.pid, url: `http://${b.found}/oauth2/introspect` } };
+  return ours("tokenbind", a, b);
+}
+
+// The development stack: everything in one process on one core, with the index in it.
+async function embedded(file) {
+  const listen = ["--issuer-listen", "127.0.0.1:0", "--validator-listen", "127.0.0.1:0"];
+  const args = ["dev", "--json", ...listen, "--catalog", file];
+  const addresses = (line) => (line.startsWith('{"') && JSON.parse(line).issuer ? JSON.parse(line) : undefined);
+  const { pid, found } = await start(SERVER_CORE, join(binaries, "tokenbind"), args, addresses);
+  return ours("tokenbind dev", { pid, found: found.issuer }, { pid, found: found.validator });
 }
 
 async function theirs() {
   const address = (line) => line.match(/^127\.0\.0\.1:\d+$/)?.[0];
   const args = [join(here, "provider.mjs"), secret];
   const { pid, found } = await start(SERVER_CORE, process.execPath, args, address);
-  const resource = { "shop-opaque": "urn:opaque", "shop-jwt": "urn:jwt" };
+  const resource = { "bench-opaque": "urn:opaque", "bench-jwt": "urn:jwt" };
   const token = (id) => ({ pid, url: `http://${found}/token`, id, audience: `resource=${resource[id]}` });
   return { name: "oidc-provider", token, introspection: { pid, url: `http://${found}/token/introspection` } };
 }
@@ -120,17 +129,17 @@ const issuing = (server, id) => {
 
 // What is measured; where a server has no such thing, `undefined`.
 const workloads = {
-  "issue opaque": async (server) => issuing(server, "shop-opaque"),
-  "issue jwt": async (server) => issuing(server, "shop-jwt"),
-  "introspect opaque": async (server) => introspecting(server, "shop-opaque"),
+  "issue opaque": async (server) => issuing(server, "bench-opaque"),
+  "issue jwt": async (server) => issuing(server, "bench-jwt"),
+  "introspect opaque": async (server) => introspecting(server, "bench-opaque"),
   // oidc-provider does not keep JWTs, and introspects none.
-  "introspect jwt": async (server) => (server.name === "tokenbind" ? introspecting(server, "shop-jwt") : undefined),
+  "introspect jwt": async (server) => (server.name === "oidc-provider" ? undefined : introspecting(server, "bench-jwt")),
 };
 
 async function introspecting(server, id) {
   const { url, form } = issuing(server, id);
   const { access_token } = await ask(url, id, form.replace("{n}", "introspected"));
-  const target = { ...server.introspection, id: "orders-api", form: `token=${access_token}` };
+  const target = { ...server.introspection, id: "bench-api", form: `token=${access_token}` };
   const answer = await ask(target.url, target.id, target.form);
   if (answer.active !== true || answer.client_id !== id) throw new Error(JSON.stringify(answer));
   return target;
@@ -139,7 +148,9 @@ async function introspecting(server, id) {
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const version = (file) => JSON.parse(readFileSync(file, "utf8")).version;
 
-const servers = [await ours(), await theirs()];
+const file = join(folder, "catalog.yaml");
+writeFileSync(file, catalog());
+const servers = [await deployed(file), await embedded(file), await theirs()];
 const results = {};
 for (const [workload, prepare] of Object.entries(workloads)) {
   const targets = [];
@@ -168,15 +179,15 @@ writeFileSync(join(here, "data.json"), `${JSON.stringify(report, null, 1)}\n`);
 const row = (...cells) => console.log(`| ${cells.join(" | ")} |`);
 row("workload", "server", "calls/s", "calls/CPU-s", "p50 ms", "p99 ms", "errors", "ratio", "CPU ratio");
 for (const [workload, measured] of Object.entries(results)) {
-  const [us, them] = [measured.tokenbind, measured["oidc-provider"]];
-  // Of the same round, so that a machine that is slow for a while is slow for both.
-  const ratio = (of) => (them ? median(us.map((one, round) => one[of] / them[round][of])).toFixed(1) : "");
+  const theirs = measured["oidc-provider"];
   for (const [name, all] of Object.entries(measured)) {
     const of = (figure) => median(all.map((one) => one[figure]));
     const errors = all.reduce((sum, one) => sum + one.errors, 0);
-    const last = name === "tokenbind" ? [ratio("per_second"), ratio("per_cpu_second")] : ["", ""];
     const ms = (figure) => (of(figure) / 1000).toFixed(1);
-    row(workload, name, of("per_second"), of("per_cpu_second"), ms("p50_us"), ms("p99_us"), errors, ...last);
+    // Of the same round, so that a machine that is slow for a while is slow for both.
+    const ratio = (figure) => median(all.map((one, round) => one[figure] / theirs[round][figure])).toFixed(1);
+    const ratios = theirs && theirs !== all ? [ratio("per_second"), ratio("per_cpu_second")] : ["", ""];
+    row(workload, name, of("per_second"), of("per_cpu_second"), ms("p50_us"), ms("p99_us"), errors, ...ratios);
   }
 }
 process.exit(0);

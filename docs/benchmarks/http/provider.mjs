@@ -20,7 +20,7 @@ const client = (client_id, more) => ({
 });
 
 const provider = new Provider("http://localhost", {
-  clients: [client("shop-opaque"), client("shop-jwt"), client("orders-api")],
+  clients: [client("bench-opaque"), client("bench-jwt"), client("bench-api")],
   jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), alg: "EdDSA", use: "sig", kid: "1" }] },
   scopes: ["orders.read"],
   features: {
@@ -31,7 +31,7 @@ const provider = new Provider("http://localhost", {
       enabled: true,
       getResourceServerInfo: (_, resource) => ({
         scope: "orders.read",
-        audience: "orders-api",
+        audience: "bench-api",
         accessTokenFormat: formats[resource],
         accessTokenTTL: 3600,
         jwt: { sign: { alg: "EdDSA" } },
