@@ -1,4 +1,4 @@
-// https://www.npmjs.com/package/oauth4webapi
+// https://github.com/panva/oauth4webapi
 import * as oauth from "oauth4webapi";
 import { importPKCS8 } from "jose";
 import { insecure, setting } from "./steps.mjs";

@@ -1,4 +1,4 @@
-// https://www.npmjs.com/package/openid-client
+// https://github.com/panva/openid-client
 import assert from "node:assert/strict";
 import * as client from "openid-client";
 import { importPKCS8 } from "jose";

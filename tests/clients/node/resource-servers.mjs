@@ -1,5 +1,5 @@
-// Resource servers that know the issuer's id and their audience, and nothing else: https://www.npmjs.com/package/jose,
-// https://www.npmjs.com/package/oauth4webapi, and an Envoy with `jwt_authn`.
+// Resource servers that know the issuer's id and their audience, and nothing else: https://github.com/panva/jose,
+// https://github.com/panva/oauth4webapi, and an Envoy with `jwt_authn`.
 import assert from "node:assert/strict";
 import * as oauth from "oauth4webapi";
 import { createRemoteJWKSet, exportJWK, generateKeyPair, jwtVerify, SignJWT } from "jose";

@@ -1,4 +1,4 @@
-"""https://pypi.org/project/Authlib: a client in every way that we have, as resource server by introspection."""
+"""https://authlib.org: a client in every way that we have, as resource server by introspection."""
 
 import time
 

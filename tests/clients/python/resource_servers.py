@@ -1,5 +1,5 @@
-"""Resource servers that know the issuer's id and their audience, and nothing else: https://pypi.org/project/PyJWT and
-https://pypi.org/project/Authlib."""
+"""Resource servers that know the issuer's id and their audience, and nothing else: https://github.com/jpadilla/pyjwt and
+https://authlib.org."""
 
 import base64
 import json
