@@ -41,5 +41,15 @@ buf_version=1.75.0
 # Go module github.com/fullstorydev/grpcurl.
 grpcurl_version=v1.9.4
 
+# PyPI, package kubernetes-validate, and what it needs: the schemas of the three newest versions of Kubernetes, against which the
+# manifests are checked.
+kubernetes_validate_version=1.37.0
+kubernetes_validate_needs="PyYAML==6.0.3 jsonschema==4.26.0 jsonschema-specifications==2025.9.1 referencing==0.37.0
+  rpds-py==2026.9.1 attrs==26.1.0 typing-extensions==4.16.0 importlib-resources==7.1.0 packaging==26.3"
+
+# Go module sigs.k8s.io/kustomize/kustomize/v5, built where neither kustomize nor kubectl is here in this version or later.
+kustomize_version=v5.7.1
+kustomize_min=5.0
+
 # GitHub's workflow only: cargo-deny checks licences, sources and advisories.
 cargo_deny_version=0.20.2
