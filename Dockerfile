@@ -13,7 +13,7 @@ ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_STRIP=symbol
 RUN --mount=type=cache,target=/src/target \
     target=$(rustc -vV | sed -n 's/^host: //p') && \
     cargo build --release --locked --target "$target" -p tokenbind-issuer -p tokenbind-validator -p tokenbind-cli && \
-    mkdir /out && cd "target/$target/release" && cp issuer validator tokenbind /out/
+    mkdir -p /out && cd "target/$target/release" && cp issuer validator tokenbind /out/
 
 FROM scratch AS base
 # Whom to believe: trusted issuers' keys come by https.
