@@ -13,7 +13,7 @@ use crate::admin_access::Administrator;
 use crate::application::Application;
 use crate::context::Issuer;
 use crate::error::IssuerError;
-use crate::telemetry::RevokedEvent;
+use crate::telemetry::{self, RevokedEvent};
 
 /// Who calls.
 #[derive(Clone, Debug)]
@@ -137,7 +137,11 @@ impl Issuer {
             application: only.map(ApplicationTag::of),
             binding: Some(tag),
         };
-        let revoked = self.store.revoke_subject(subject.home(), selection).await?;
+        let revoked = self
+            .store
+            .revoke_subject(subject.home(), selection)
+            .await
+            .map_err(telemetry::not_revoked)?;
         record("binding", caller, only, subject, revoked);
         Ok(revoked)
     }
@@ -154,7 +158,11 @@ impl Issuer {
             application: only.map(ApplicationTag::of),
             binding: None,
         };
-        let revoked = self.store.revoke_subject(subject.home(), selection).await?;
+        let revoked = self
+            .store
+            .revoke_subject(subject.home(), selection)
+            .await
+            .map_err(telemetry::not_revoked)?;
         record("subject", caller, only, subject, revoked);
         Ok(revoked)
     }
@@ -165,7 +173,8 @@ impl Issuer {
         let raised = self
             .store
             .raise_generation(DocumentKind::Application, client_id)
-            .await?;
+            .await
+            .map_err(telemetry::not_revoked)?;
         self.applications.forget(client_id);
         let (_, revision) = raised.ok_or(IssuerError::NotFound("application"))?;
         let event = RevokedEvent {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tokenbind_index::IndexError;
 
+use crate::telemetry;
+
 /// One field of a request that is wrong, by its path in the request (`scopes[2]`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldViolation {
@@ -196,6 +198,7 @@ impl IssuerError {
 
 impl From<IndexError> for IssuerError {
     fn from(error: IndexError) -> Self {
+        telemetry::index_failed(&error);
         // An operator can repair a store without a restart, so a caller may try again in each case but one: what cannot be
         // read stays unreadable.
         match error {

@@ -11,7 +11,7 @@ use crate::application::Application;
 use crate::client::{self, PresentedClient};
 use crate::context::Issuer;
 use crate::error::IssuerError;
-use crate::telemetry::RevokedEvent;
+use crate::telemetry::{self, RevokedEvent};
 
 impl Issuer {
     /// R1: revokes the token if it is live. One that is unknown, expired or superseded is fine (RFC 7009, section 2.2), and
@@ -41,10 +41,14 @@ impl Issuer {
             .await?
             .filter(|record| record.digest == reference.digest.0);
         let Some(record) = record else {
-            return Ok(self.store.settle(locator.home).await?);
+            return self.store.settle(locator.home).await.map_err(telemetry::not_revoked);
         };
         check_own(&application, &record.client_id)?;
-        let revoked = self.store.revoke_token(locator.home, locator.slot, &record).await?;
+        let revoked = self
+            .store
+            .revoke_token(locator.home, locator.slot, &record)
+            .await
+            .map_err(telemetry::not_revoked)?;
         let client_id = &application.client_id;
         let subject = subject(&record, token.expose_secret());
         let event = RevokedEvent {
@@ -69,10 +73,18 @@ impl Issuer {
         // The key may be one that only other issuers have, or nobody any more: what is revoked then is the caller's own.
         let authentic = |key_id: &str| self.opaque_keys.derived(token) || !self.opaque_keys.has(key_id);
         let Some(record) = record.filter(|record| authentic(&record.opaque_key_id)) else {
-            return Ok(self.store.settle(token.family.home).await?);
+            return self
+                .store
+                .settle(token.family.home)
+                .await
+                .map_err(telemetry::not_revoked);
         };
         check_own(application, &record.client_id)?;
-        let ended = self.store.end_family(&token.family).await?;
+        let ended = self
+            .store
+            .end_family(&token.family)
+            .await
+            .map_err(telemetry::not_revoked)?;
         let client_id = &application.client_id;
         let event = RevokedEvent {
             by: "refresh_token",

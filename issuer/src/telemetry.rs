@@ -5,6 +5,8 @@
 //! | [`TOKENS_ISSUED`] | counter | grant, format, outcome (`new`, `reused`, `superseded`) | tokens answered |
 //! | [`ISSUE_ERRORS`] | counter | reason | requests for a token that were refused or failed |
 //! | [`THROTTLED`] | counter | what (`secret`, `password`) | delays that began because of wrong secrets or passwords |
+//! | [`INDEX_ERRORS`] | counter | kind (`unavailable`, `full`, `misconfigured`, `corrupt`) | what the index answered instead of what it was asked for |
+//! | [`REVOCATION_ERRORS`] | counter | – | revocations that were answered as an error: not done, or done and not known to be durable |
 //! | [`REVOCATIONS`] | counter | by (`token`, `refresh_token`, `reuse`, `binding`, `subject`, `application`) | revocations done |
 //!
 //! The trail is log lines of the target `audit`, as the validator has them: what was issued at the level `debug`, like what a
@@ -14,7 +16,7 @@
 use std::net::IpAddr;
 
 use metrics::{Unit, counter, describe_counter};
-use tokenbind_index::{BindingRef, Subject};
+use tokenbind_index::{BindingRef, IndexError, Subject};
 use tokenbind_proto::v1::{GrantType, TokenFormat};
 
 use crate::error::IssuerError;
@@ -28,6 +30,11 @@ pub const ISSUE_ERRORS: &str = "tokenbind_issue_errors_total";
 pub const THROTTLED: &str = "tokenbind_throttled_total";
 /// Revocations done.
 pub const REVOCATIONS: &str = "tokenbind_revocations_total";
+
+/// Revocations that were not answered as done.
+pub const REVOCATION_ERRORS: &str = "tokenbind_revocation_errors_total";
+/// Errors of the index.
+pub const INDEX_ERRORS: &str = "tokenbind_index_errors_total";
 
 /// The target of the trail.
 pub(crate) const AUDIT: &str = "audit";
@@ -50,6 +57,52 @@ pub fn describe() {
         "Delays that began because of wrong secrets or passwords, by what was guessed."
     );
     describe_counter!(REVOCATIONS, Unit::Count, "Revocations done, by what was revoked.");
+    describe_counter!(
+        REVOCATION_ERRORS,
+        Unit::Count,
+        "Revocations that were answered as an error: not done, or not known to be durable."
+    );
+    describe_counter!(
+        INDEX_ERRORS,
+        Unit::Count,
+        "Errors of the index instead of an answer, by kind."
+    );
+    start_at_zero();
+}
+
+/// A counter that begins with its first event hides that event from `increase()`: those that alerts watch are there from the
+/// beginning.
+fn start_at_zero() {
+    counter!(REVOCATION_ERRORS).increment(0);
+    for kind in ["unavailable", "full", "misconfigured", "corrupt"] {
+        counter!(INDEX_ERRORS, "kind" => kind).increment(0);
+    }
+    for what in ["secret", "password"] {
+        counter!(THROTTLED, "what" => what).increment(0);
+    }
+    for by in ["token", "refresh_token", "reuse", "binding", "subject", "application"] {
+        counter!(REVOCATIONS, "by" => by).increment(0);
+    }
+    for reason in ["temporarily_unavailable", "overloaded", "internal"] {
+        counter!(ISSUE_ERRORS, "reason" => reason).increment(0);
+    }
+}
+
+/// A revocation was not done, or is not known to be durable (R6).
+pub(crate) fn not_revoked(error: IndexError) -> IssuerError {
+    counter!(REVOCATION_ERRORS).increment(1);
+    error.into()
+}
+
+/// The index did not do what it was asked.
+pub(crate) fn index_failed(error: &IndexError) {
+    let kind = match error {
+        IndexError::Unavailable(_) => "unavailable",
+        IndexError::Full(_) => "full",
+        IndexError::Misconfigured(_) => "misconfigured",
+        IndexError::Corrupt(_) => "corrupt",
+    };
+    counter!(INDEX_ERRORS, "kind" => kind).increment(1);
 }
 
 /// A token was answered.

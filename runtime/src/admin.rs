@@ -1,6 +1,6 @@
 //! The private HTTP server for operators: `GET /metrics`, `/livez`, `/readyz`.
 
-use crate::{health::Readiness, shutdown::Shutdown};
+use crate::{health::Readiness, metrics, shutdown::Shutdown};
 use axum::{
     Router,
     extract::State,
@@ -74,18 +74,23 @@ impl AdminServer {
 fn router(metrics: PrometheusHandle, readiness: Vec<Readiness>) -> Router {
     Router::new()
         .route("/metrics", get(render))
-        .with_state(metrics)
+        .with_state((metrics, readiness.clone()))
         .route("/livez", get(|| async { "ok\n" }))
         .merge(Router::new().route("/readyz", get(ready)).with_state(readiness))
         .layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))
 }
 
-async fn render(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
+async fn render(State((recorded, readiness)): State<(PrometheusHandle, Vec<Readiness>)>) -> impl IntoResponse {
+    metrics::observe_process(all_ready(&readiness));
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], recorded.render())
+}
+
+fn all_ready(readiness: &[Readiness]) -> bool {
+    readiness.iter().all(Readiness::is_ready)
 }
 
 async fn ready(State(readiness): State<Vec<Readiness>>) -> (StatusCode, &'static str) {
-    if readiness.iter().all(Readiness::is_ready) {
+    if all_ready(&readiness) {
         (StatusCode::OK, "ok\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")

@@ -8,12 +8,16 @@
 //! | [`HTTP_STARTED`] | counter | method, route | requests that arrived |
 //! | [`HTTP_HANDLED`] | counter | method, route, code | requests that ended, in whatever way |
 //! | [`HTTP_SECONDS`] | histogram | method, route, code | seconds from arrival to the answer |
+//! | [`READY`] | gauge | – | 1 while everything that the process serves can do its work, otherwise 0 |
+//! | [`BUILD_INFO`] | gauge | version | always 1 |
+//! | `process_…` | | – | processor time, memory, threads and files, under the names that Prometheus gives them |
 //!
 //! The names of the first three are those that dashboards for gRPC servers expect. A call that the server does not know counts
 //! under `unknown`, as a request to an unknown path does; nothing that a caller can choose ever becomes a label.
 
-use ::metrics::{Unit, describe_counter, describe_histogram};
+use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
 use std::sync::{Mutex, PoisonError};
 
 /// Calls that arrived.
@@ -29,6 +33,10 @@ pub const HTTP_STARTED: &str = "http_server_started_total";
 pub const HTTP_HANDLED: &str = "http_server_handled_total";
 /// How long HTTP requests took, in seconds.
 pub const HTTP_SECONDS: &str = "http_server_handling_seconds";
+/// Whether the process is ready.
+pub const READY: &str = "tokenbind_ready";
+/// Which version runs.
+pub const BUILD_INFO: &str = "tokenbind_build_info";
 
 /// Upper bounds of the buckets of every histogram whose name ends in `_seconds`.
 const SECONDS_BUCKETS: [f64; 15] = [
@@ -77,6 +85,16 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
         Unit::Seconds,
         "Seconds from the arrival of an HTTP request to its answer."
     );
+    describe_gauge!(READY, "1 while the process can do its work, otherwise 0.");
+    describe_gauge!(BUILD_INFO, "Always 1; the label tells the version.");
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
+    Collector::default().describe();
     *installed = Some(handle.clone());
     Ok(handle)
+}
+
+/// Records what is true at the moment of a scrape: readiness, and what the process takes.
+pub(crate) fn observe_process(ready: bool) {
+    gauge!(READY).set(if ready { 1 } else { 0 });
+    Collector::default().collect();
 }

@@ -3,6 +3,7 @@
 //! | name | kind | labels | meaning |
 //! |---|---|---|---|
 //! | [`VALIDATIONS`] | counter | decision, reason | verdicts |
+//! | [`FACTS`] | counter | source | where the facts of a verdict came from |
 //! | [`INTROSPECTIONS`] | counter | active | answers to introspection |
 //!
 //! Neither holds a token or a raw binding id, and no label holds anything that a caller can choose.
@@ -10,7 +11,7 @@
 use std::ops::Deref;
 
 use metrics::{Counter, counter, describe_counter};
-use tokenbind_proto::v1::{Decision, Reason};
+use tokenbind_proto::v1::{Decision, FreshnessSource, Reason};
 
 use crate::facts::TokenFacts;
 use crate::question::Question;
@@ -19,6 +20,8 @@ use crate::verdict::{self, Verdict};
 
 /// Verdicts by decision and reason.
 pub const VALIDATIONS: &str = "tokenbind_validations_total";
+/// Verdicts by where their facts came from.
+pub const FACTS: &str = "tokenbind_facts_total";
 /// Answers to introspection.
 pub const INTROSPECTIONS: &str = "tokenbind_introspections_total";
 
@@ -29,6 +32,8 @@ pub const AUDIT: &str = "audit";
 pub(crate) struct Observer {
     /// By the number of the reason.
     validations: Vec<Counter>,
+    /// By the number of the source.
+    facts: Vec<Counter>,
     active: Counter,
     inactive: Counter,
 }
@@ -36,6 +41,7 @@ pub(crate) struct Observer {
 impl Observer {
     pub(crate) fn new() -> Self {
         describe_counter!(VALIDATIONS, "Verdicts on tokens, by decision and reason.");
+        describe_counter!(FACTS, "Verdicts on tokens, by where the facts came from.");
         describe_counter!(
             INTROSPECTIONS,
             "Answers to introspection, by whether the token was active."
@@ -46,8 +52,14 @@ impl Observer {
             let reason = label(reason.as_str_name(), "REASON_");
             counter!(VALIDATIONS, "decision" => decision, "reason" => reason)
         };
+        let sources = (0..).map_while(|number| FreshnessSource::try_from(number).ok());
+        let source = |source: FreshnessSource| {
+            let source = label(source.as_str_name(), "FRESHNESS_SOURCE_");
+            counter!(FACTS, "source" => source)
+        };
         Self {
             validations: reasons.map(validation).collect(),
+            facts: sources.map(source).collect(),
             active: counter!(INTROSPECTIONS, "active" => "true"),
             inactive: counter!(INTROSPECTIONS, "active" => "false"),
         }
@@ -56,6 +68,10 @@ impl Observer {
     pub(crate) fn validated(&self, question: &Question<'_>, verdict: &Verdict) {
         let number = usize::try_from(verdict.reason as i32).unwrap_or_default();
         if let Some(counter) = self.validations.get(number) {
+            counter.increment(1);
+        }
+        let source = usize::try_from(verdict.freshness.source as i32).unwrap_or_default();
+        if let Some(counter) = self.facts.get(source) {
             counter.increment(1);
         }
         let (resource, reason) = (question.resource.id(), verdict.reason.as_str_name());

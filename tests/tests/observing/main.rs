@@ -1,0 +1,10 @@
+//! What operators look at: the list of metrics, alerts, the dashboard and the runbook say what is true.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
+mod alerts;
+mod dashboard;
+mod documented;
+mod exposed;
+mod promql;
+mod runbook;
