@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod alerts;
+mod capacity;
 mod dashboard;
 mod documented;
 mod exposed;
