@@ -74,12 +74,6 @@ impl<'a> Node<'a> {
         let paths: Vec<_> = places.iter().map(|(from, to, _)| (from.clone(), to.clone())).collect();
         for (_, path, volume) in &places {
             for (file, content) in self.files_of(volume) {
-                // What a configuration says about paths holds in the container.
-                let content = match String::from_utf8(content) {
-                    Ok(text) if file.ends_with(".conf") => here(&text, &paths).into_bytes(),
-                    Ok(text) => text.into_bytes(),
-                    Err(bytes) => bytes.into_bytes(),
-                };
                 std::fs::write(path.join("..data").join(&file), content).unwrap();
                 symlink(Path::new("..data").join(&file), path.join(&file)).unwrap();
             }
@@ -125,6 +119,9 @@ impl<'a> Node<'a> {
         let [program, conf] = command[..] else {
             panic!("{command:?}")
         };
+        let arguments: Vec<_> = items(&container(workload)["args"])
+            .map(|part| part.as_str().unwrap())
+            .collect();
         let program = match program {
             "valkey-server" => tool("TOKENBIND_TEST_VALKEY_SERVER", program),
             _ => tool("TOKENBIND_TEST_REDIS_SERVER", program),
@@ -135,6 +132,7 @@ impl<'a> Node<'a> {
             self.redis_port = free_port();
             let mut command = Command::new(&program);
             command.arg(here(conf, &paths));
+            command.args(arguments.iter().map(|argument| here(argument, &paths)));
             command.args(["--bind", "127.0.0.1", "--port", &self.redis_port.to_string()]);
             let mut process = Process::start("redis", command);
             let port = self.redis_port;
