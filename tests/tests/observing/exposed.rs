@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 
 use crate::documented::{Metric, metrics};
 
-async fn scrape(address: &str) -> String {
+async fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET /metrics HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -96,7 +96,8 @@ async fn the_list_is_what_is_exposed() {
     stack.assert_live(&api, &token.access_token).await;
     for (service, index) in [("issuer", 0), ("validator", 1)] {
         let address = stack.processes[index].logged_address("serving metrics");
-        let exposition = scrape(&address).await;
+        get(&stack.processes[index].logged_address("serving"), "/none").await;
+        let exposition = get(&address, "/metrics").await;
         assert_documented(service, &exposition);
         assert_well_formed(&exposition);
     }
