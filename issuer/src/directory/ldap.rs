@@ -162,6 +162,16 @@ impl LdapDirectory {
         }
     }
 
+    /// Nobody's password takes as many trips as somebody's (A17). Whatever the server says of such a DN, it is a refusal.
+    async fn refuse_nobody(&self, login: &Login) -> Result<Option<KnownUser>, RemoteError> {
+        let base = &self.settings.base_dn;
+        let nobody = format!("cn=nobody of this name{}{base}", if base.is_empty() { "" } else { "," });
+        match self.bind(&nobody, &login.password).await {
+            Err(RemoteError::Down(problem)) => Err(RemoteError::Down(problem)),
+            Ok(_) | Err(RemoteError::Odd(_)) => Ok(None),
+        }
+    }
+
     /// As many as were ever in flight at once.
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Ldap>> {
         self.binding.lock().unwrap_or_else(PoisonError::into_inner)
@@ -176,10 +186,7 @@ impl Remote for LdapDirectory {
             return Ok(None);
         }
         let Some(entry) = self.search(&login.username).await? else {
-            // Nobody's password takes as many trips as somebody's (A17).
-            let nobody = format!("cn=nobody of this name,{}", self.settings.base_dn);
-            self.bind(&nobody, &login.password).await?;
-            return Ok(None);
+            return self.refuse_nobody(login).await;
         };
         if !self.bind(&entry.dn, &login.password).await? {
             return Ok(None);

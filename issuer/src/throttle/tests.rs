@@ -126,6 +126,30 @@ async fn c12_another_way_to_write_a_name_is_no_fresh_start() {
     assert!(guess(&on.throttles[0], "aLiCe", peer(1)).await.is_err());
 }
 
+/// Directories compare names prepared (RFC 4518), and some of them linguistically.
+#[tokio::test]
+async fn c12_nor_is_a_name_that_a_directory_takes_for_the_same() {
+    let on = issuers(1, PeerAddresses::Tell);
+    for name in [
+        "stra\u{df}e",
+        "STRASSE",
+        "\u{ff53}trasse",
+        "str\u{ad}asse",
+        "strass\u{200b}e",
+        "stra\u{301}sse",
+        "str\u{e1}sse",
+        "strasse\u{fe0f}",
+        "\u{202e}strasse",
+        "stra\u{17f}se",
+        "s\0trasse",
+    ] {
+        assert_eq!(guess(&on.throttles[0], name, peer(1)).await, Ok(()));
+    }
+    assert!(guess(&on.throttles[0], "strasse", peer(1)).await.is_err());
+    // Names of which nothing would be left are still told apart from those that have something.
+    assert_eq!(guess(&on.throttles[0], "\u{1f600}", peer(1)).await, Ok(()));
+}
+
 #[tokio::test]
 async fn c12_issuers_count_together() {
     let on = issuers(4, PeerAddresses::Tell);

@@ -9,6 +9,10 @@ use tonic::{Code, Status};
 use crate::slapd::{BASE, PASSWORD, READER, READER_PASSWORD, Slapd};
 
 async fn stack(slapd: &Slapd, arguments: &[&str]) -> (Stack, TempDir) {
+    stack_at(slapd, BASE, arguments).await
+}
+
+async fn stack_at(slapd: &Slapd, base: &str, arguments: &[&str]) -> (Stack, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("reader");
     std::fs::write(&file, format!("{READER_PASSWORD}\n")).unwrap();
@@ -17,7 +21,7 @@ async fn stack(slapd: &Slapd, arguments: &[&str]) -> (Stack, TempDir) {
         "--user-directory",
         &url,
         "--ldap-base-dn",
-        BASE,
+        base,
         "--ldap-bind-dn",
         READER,
         "--ldap-bind-password-file",
@@ -98,6 +102,48 @@ async fn a_name_never_becomes_a_filter() {
     // The one who is really called so is found, and nobody else.
     let error = refusal(&stack, &app, "*", PASSWORD).await;
     assert_eq!(reason(&error), "invalid_grant");
+    stack.issue(&app, password("*", "of the star")).await.unwrap();
+}
+
+/// Whatever a directory says of nobody's DN: here that it is none.
+#[tokio::test]
+async fn a17_who_is_not_there_is_refused_as_who_is_where_the_base_is_empty() {
+    let slapd = Slapd::with("ldap", &format!("defaultsearchbase \"{BASE}\""));
+    let (stack, _folder) = stack_at(&slapd, "", &[]).await;
+    let app = stack.shop("shop", TokenFormat::Jwt).await;
+    stack.issue(&app, password("alice", PASSWORD)).await.unwrap();
+    for name in ["alice", "nobody"] {
+        let error = refusal(&stack, &app, name, "wrong").await;
+        assert_eq!(
+            (error.code(), reason(&error).as_str()),
+            (Code::Unauthenticated, "invalid_grant"),
+            "{name}"
+        );
+    }
+}
+
+/// The server takes all of these for one name, so they are one for who guesses.
+#[tokio::test]
+async fn c12_another_way_to_write_a_name_is_no_fresh_start() {
+    let slapd = Slapd::start();
+    let (stack, _folder) = stack(&slapd, &[]).await;
+    let app = stack.shop("shop", TokenFormat::Jwt).await;
+    let names = [
+        "alice",
+        "ALICE",
+        "\u{ff41}lice",
+        "ali\u{ff43}e",
+        "\u{ff21}LICE",
+        "alic\u{2147}",
+    ];
+    for name in names {
+        stack.issue(&app, password(name, PASSWORD)).await.unwrap();
+    }
+    for name in names.iter().cycle().take(11) {
+        assert_eq!(reason(&refusal(&stack, &app, name, "wrong").await), "invalid_grant");
+    }
+    let held_up = refusal(&stack, &app, "al\u{2170}ce", PASSWORD).await;
+    assert_eq!(reason(&held_up), "too_many_attempts");
     stack.issue(&app, password("*", "of the star")).await.unwrap();
 }
 
