@@ -65,6 +65,11 @@ impl ForeignKey {
 
     /// A JWT of this very text.
     pub fn sign_text(&self, header: &str, claims: &str) -> String {
+        self.sign_bytes(header.as_bytes(), claims.as_bytes())
+    }
+
+    /// A JWT of these very bytes, which need be no text.
+    pub fn sign_bytes(&self, header: &[u8], claims: &[u8]) -> String {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = URL_SAFE_NO_PAD.encode(self.pair.sign(signed.as_bytes()));
         format!("{signed}.{signature}")

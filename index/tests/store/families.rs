@@ -499,7 +499,10 @@ async fn a5_nothing_comes_of_a_login_behind_a_long_revocation(on: Harness) {
     let family = on.login(DEVICE, 1).await;
     let refreshing = async {
         let mut presented = 1;
-        while let Refreshed::Done { .. } = on.refresh(&family, presented, serial(presented, DEVICE), NO_GRACE).await {
+        while let Refreshed::Done { .. } = on
+            .refresh(&family, presented, serial(presented, DEVICE), NO_GRACE)
+            .await
+        {
             presented += 1;
             // A store in memory never waits by itself.
             tokio::task::yield_now().await;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod forgeries;
 mod grants;
 mod private_key;
 mod public;

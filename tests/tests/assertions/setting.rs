@@ -32,9 +32,11 @@ impl Setting {
         let own_server = ForeignIssuer::start(Behaviour::Serve(own.jwks())).await;
         let sections = format!(
             "trusted_issuers:\n  - name: cluster\n    issuer: {}\n    algorithms: [EdDSA]\n    jwks_uri: {}\n\
-             exchange_policies:\n  - name: assertions\n    grants: [jwt_bearer]\n    client_ids: [with-secret, signs]\n    \
-             subject_issuer: cluster\n    subjects: [\"system:cart\", \"robot-*\"]\n    audiences: [orders-api]\n    \
-             scopes: [orders.read]\n",
+             exchange_policies:\n  - name: assertions\n    grants: [jwt_bearer, token_exchange]\n    \
+             client_ids: [with-secret, signs]\n    subject_issuer: cluster\n    \
+             subjects: [\"system:cart\", \"robot-*\"]\n    audiences: [orders-api]\n    scopes: [orders.read]\n  \
+             - name: delegation\n    client_ids: [with-secret]\n    subject_issuer: cluster\n    subjects: [\"robot-*\"]\n    \
+             actor_issuer: cluster\n    actors: [\"system:cart\"]\n    audiences: [orders-api]\n    scopes: [orders.read]\n",
             cluster_server.url(),
             cluster_server.jwks_uri()
         );
@@ -106,9 +108,13 @@ impl Setting {
 
 fn application(client_id: &str, client_authentication: Option<ClientAuthentication>) -> Application {
     Application {
-        grants: [GrantType::ClientCredentials, GrantType::JwtBearer]
-            .map(Into::into)
-            .into(),
+        grants: [
+            GrantType::ClientCredentials,
+            GrantType::JwtBearer,
+            GrantType::TokenExchange,
+        ]
+        .map(Into::into)
+        .into(),
         client_authentication,
         ..shop(client_id, TokenFormat::Jwt)
     }

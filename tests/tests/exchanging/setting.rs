@@ -47,9 +47,14 @@ impl Setting {
             };
             stack.create_app(application).await.unwrap()
         };
+        let login = async |id: &str, format| {
+            let mut application = shop(id, format);
+            application.grants.push(GrantType::RefreshToken.into());
+            stack.create_app(application).await.unwrap()
+        };
         let shops = [
-            stack.shop("login-jwt", TokenFormat::Jwt).await,
-            stack.shop("login-opaque", TokenFormat::Opaque).await,
+            login("login-jwt", TokenFormat::Jwt).await,
+            login("login-opaque", TokenFormat::Opaque).await,
         ];
         let carts = [
             made("cart-jwt", TokenFormat::Jwt, true).await,
