@@ -516,6 +516,27 @@ async fn a5_nothing_comes_of_a_login_behind_a_long_revocation(on: Harness) {
     assert_eq!((page.tokens, page.families), (Vec::new(), Vec::new()));
 }
 
+/// A key can be there for a moment longer than its family: Redis looks at the clock anew within a script.
+#[tokio::test]
+async fn s9_a_family_at_its_very_end_issues_nothing() {
+    for on in [Harness::redis().await, Harness::valkey().await] {
+        let family = on.login(DEVICE, 1).await;
+        let ended = ::redis::Script::new(
+            r"
+            for _, key in ipairs(redis.call('KEYS', '*')) do
+              if #key == 43 then redis.call('SETRANGE', key, 25, struct.pack('<I8', redis.call('TIME')[1] * 1000)) end
+            end
+            return 1",
+        );
+        let _: i64 = ended.invoke(&mut on.server().connection()).expect("end");
+        let refreshed = on
+            .store
+            .refresh(serial(2, DEVICE).issue(), DEVICE.refresh(family.locator, 1, GRACE));
+        assert_eq!(refreshed.await.expect("refresh"), Refreshed::Gone);
+        assert!(on.is_live(DEVICE).await, "nothing was changed");
+    }
+}
+
 /// R7, also for what a login left behind.
 #[tokio::test]
 async fn r7_a_family_ends_when_the_store_is_full() {

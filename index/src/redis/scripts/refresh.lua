@@ -16,6 +16,8 @@ if not family or family.generation < generation then return {'gone'} end
 if family.generation > generation then return {'behind'} end
 local presented, now, record_prefix = tonumber(ARGV[11]), now_us(), string.sub(KEYS[1], 1, -17)
 local rotates, replays = ARGV[13] ~= nil, presented < family.sequence
+-- A key can outlive its family by a moment, because the clock goes on within a script. After `issue` it would be too late.
+if family.ends_at <= math.floor(now / 1000) then return {'gone'} end
 if presented > family.sequence or (replays and not rotates) then return {'gone'} end
 if replays and not is_within_grace(family, presented, now, tonumber(ARGV[15]), tonumber(ARGV[16])) then
   return {'reused', now, end_family(KEYS[3], KEYS[2], ARGV[9], record_prefix, family)}
