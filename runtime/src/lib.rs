@@ -23,4 +23,5 @@ pub mod status;
 pub mod telemetry;
 pub mod tls;
 pub mod trace_context;
+pub mod watched;
 mod workers;

@@ -112,6 +112,9 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
     let front = assemble(services, &config, &readiness)?;
+    if let Some(tls) = &config.tls {
+        tls.keep_current(&shutdown);
+    }
     let (drained, cut) = (CancellationToken::new(), Cutter::default());
     let accepted = connection::accept(listener, config.max_connections);
     let lane = Lane::new(&config, front, drained.clone(), cut.clone());

@@ -1,10 +1,17 @@
 //! TLS, with certificates made on the spot.
 
-use crate::support::{Client, Server, assert_works, config, within};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use std::{fs, path::PathBuf};
+use crate::support::{Client, Server, assert_works, config, until, within};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
 use tempfile::TempDir;
-use tokenbind_runtime::config::{ServerArgs, ServerConfig, Violations};
+use tokenbind_runtime::{
+    config::{ServerArgs, ServerConfig, Violations},
+    tls::PeerCertificate,
+};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 #[derive(clap::Parser)]
@@ -193,4 +200,102 @@ fn a_key_is_never_shown() {
     let config = check(&authority.client_auth("required")).unwrap();
     let shown = format!("{config:?}");
     assert!(!shown.contains("PRIVATE") && shown.len() < 1000, "{shown}");
+}
+
+/// Puts a pair in place of the old one, as cert-manager does through a mounted Kubernetes secret: all at once.
+fn replace(folder: &Path, version: &str, (cert, key): &(String, String)) {
+    let at = |name: &str| folder.join(name);
+    fs::create_dir(at(version)).unwrap();
+    fs::write(at(version).join("tls.crt"), cert).unwrap();
+    fs::write(at(version).join("tls.key"), key).unwrap();
+    symlink(version, at("..new")).unwrap();
+    fs::rename(at("..new"), at("..data")).unwrap();
+}
+
+#[tokio::test]
+async fn certificates_are_replaced_without_a_failed_call() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let folder = TempDir::new().unwrap();
+    replace(folder.path(), "..1", &old.issue("localhost"));
+    for file in ["tls.crt", "tls.key"] {
+        symlink(format!("..data/{file}"), folder.path().join(file)).unwrap();
+    }
+    let path = |file: &str| folder.path().join(file).display().to_string();
+    let server = start(&[
+        format!("--tls-cert={}", path("tls.crt")),
+        format!("--tls-key={}", path("tls.key")),
+    ])
+    .await;
+    let endpoint = Endpoint::from_shared(format!("https://{}", server.address)).unwrap();
+    let channel = endpoint.tls_config(old.client_tls()).unwrap().connect().await.unwrap();
+    let client = Client(channel);
+    assert!(!is_let_in(&server, new.client_tls()).await);
+
+    replace(folder.path(), "..2", &new.issue("localhost"));
+    until(async || {
+        // The connection that was open lives on, under load.
+        client.call("Echo", "still here").await.unwrap();
+        is_let_in(&server, new.client_tls()).await
+    })
+    .await;
+    assert!(!is_let_in(&server, old.client_tls()).await);
+    for _ in 0..100 {
+        client.call("Echo", "still here").await.unwrap();
+    }
+
+    tokenbind_runtime::metrics::install().unwrap();
+    // Half of a pair is no pair: what was there stays, until the other half comes.
+    let (cert, key) = old.issue("localhost");
+    fs::write(folder.path().join("..2/tls.crt"), cert).unwrap();
+    until(async || failed_reloads() > 0).await;
+    assert!(is_let_in(&server, new.client_tls()).await);
+    fs::write(folder.path().join("..2/tls.key"), key).unwrap();
+    until(async || is_let_in(&server, old.client_tls()).await).await;
+    client.call("Echo", "still here").await.unwrap();
+}
+
+fn failed_reloads() -> u64 {
+    let rendered = tokenbind_runtime::metrics::install().unwrap().render();
+    let line = |line: &str| {
+        line.strip_prefix("tokenbind_tls_reloads_total{outcome=\"failed\"} ")
+            .map(str::to_owned)
+    };
+    rendered
+        .lines()
+        .find_map(line)
+        .map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_certificate_names_its_client_and_nothing_else_does() {
+    let authority = Authority::new();
+    let server = start(&authority.client_auth("optional")).await;
+    let connect = async |tls: ClientTlsConfig| {
+        let endpoint = Endpoint::from_shared(format!("https://{}", server.address)).unwrap();
+        Client(endpoint.tls_config(tls).unwrap().connect().await.unwrap())
+    };
+    let mut params = CertificateParams::new(["pod.example".to_owned()]).unwrap();
+    let uri = "spiffe://example.org/ns/shop/sa/cart";
+    params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
+    params.not_after = rcgen::date_time_ymd(2099, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let cert = params.signed_by(&key, &authority.issuer).unwrap().pem();
+    let identity = Identity::from_pem(cert, key.serialize_pem());
+    let named = connect(authority.client_tls().identity(identity)).await;
+    let said = named.call("Names", "").await.unwrap();
+    assert_eq!(said, format!("pod.example {uri} 4070908800"));
+    let nobody = connect(authority.client_tls()).await;
+    assert_eq!(nobody.call("Names", "").await.unwrap(), "nobody");
+}
+
+#[test]
+fn what_is_no_certificate_names_nobody() {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+    let der = params.self_signed(&key).unwrap().der().to_vec();
+    assert_eq!(PeerCertificate::read(&der).unwrap().dns_names, ["a.example"]);
+    let longer = [der.as_slice(), &[0]].concat();
+    for bad in [&[][..], b"x", &der[..der.len() - 1], &longer] {
+        assert_eq!(PeerCertificate::read(bad), None);
+    }
 }

@@ -9,6 +9,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
+use tokenbind_runtime::tls::PeerCertificate;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Status,
@@ -52,7 +53,7 @@ impl Callee {
         };
         let service = ServiceDescriptorProto {
             name: Some("Callee".to_owned()),
-            method: ["Echo", "Count", "Wait", "Panic", "Peer", "Context", "Thread"]
+            method: ["Echo", "Count", "Wait", "Panic", "Peer", "Context", "Thread", "Names"]
                 .map(|name| method(name, false))
                 .into_iter()
                 .chain(["Stream", "StreamPanic"].map(|name| method(name, true)))
@@ -85,6 +86,17 @@ impl Callee {
                 .remote_addr()
                 .map(|address| address.to_string())
                 .unwrap_or_default()),
+            "Names" => Ok(PeerCertificate::of(request.extensions()).map_or_else(
+                || "nobody".to_owned(),
+                |peer| {
+                    format!(
+                        "{} {} {}",
+                        peer.dns_names.join(","),
+                        peer.uris.join(","),
+                        peer.not_after
+                    )
+                },
+            )),
             "Thread" => Ok(std::thread::current().name().unwrap_or_default().to_owned()),
             "Context" => {
                 let mut metadata = MetadataMap::new();
