@@ -29,6 +29,14 @@ impl Output {
         print_line(text().trim_end_matches('\n'))
     }
 
+    /// Says on stderr how far something is, for people alone.
+    pub(crate) fn progress(self, text: &str) {
+        if !self.json {
+            // Whoever cannot be told waits all the same.
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
     /// Tells an error on stderr, and how the process ends.
     pub(crate) fn fail(self, error: &CliError) -> Exit {
         let text = if self.json {

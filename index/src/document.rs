@@ -16,11 +16,19 @@ pub enum DocumentKind {
     Resource,
     /// `SigningKeyRecord`, by `kid`.
     SigningKey,
+    /// `OpaqueKeyRecord`, by the name of the key.
+    OpaqueKey,
 }
 
 impl DocumentKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Application, Self::User, Self::Resource, Self::SigningKey];
+    pub const ALL: [Self; 5] = [
+        Self::Application,
+        Self::User,
+        Self::Resource,
+        Self::SigningKey,
+        Self::OpaqueKey,
+    ];
 }
 
 /// Tells apart what was issued under a document before and after everything issued under it was revoked. A token remembers

@@ -8,11 +8,12 @@ use clap::{Args, Parser};
 use http::HeaderValue;
 use secrecy::SecretString;
 use tokenbind_index::redis::{Acknowledgement, RedisOptions};
-use tokenbind_index::{Entropy, Namespace};
+use tokenbind_index::{Entropy, Namespace, SystemClock};
 use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
 
-use crate::catalog::Catalog;
+use crate::catalog::CatalogSource;
 use crate::directory::{DirectoryArgs, DirectoryConfig};
+use crate::keys::RotationTimer;
 use crate::opaque::OpaqueKeys;
 use crate::signing::KeyRing;
 use crate::throttle::PeerAddresses;
@@ -23,6 +24,8 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std:
 
 const MAX_REPLICAS: u32 = 16;
 const MAX_WAIT_MS: u64 = 10_000;
+const MAX_KEY_WAIT_SECONDS: u64 = 86_400;
+const MAX_ROTATION_HOURS: u64 = 87_600;
 
 /// Issues OAuth 2.0 access tokens that are bound to an application and a device, and revokes them
 #[derive(Debug, Parser)]
@@ -82,20 +85,40 @@ struct IssuingArgs {
     #[arg(long, env = "TOKENBIND_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
     cors_origins: Vec<String>,
 
-    /// YAML file that declares applications, users and resources, the same on every issuer [default: only those made by
-    /// admin RPC]
+    /// YAML file that declares applications, users and resources, the same on every issuer; read again when it changes
+    /// [default: only those made by admin RPC]
     #[arg(long, env = "TOKENBIND_CATALOG", value_name = "FILE")]
     catalog: Option<PathBuf>,
 
-    /// Private key that signs JWTs, PEM or JWK (Ed25519, P-256, RSA from 2,048 bits), or a directory of them: the last by
-    /// name signs
+    /// Private key that signs JWTs, PEM or JWK (Ed25519, P-256, RSA from 2,048 bits), or a directory of them: the
+    /// last by name signs. Files that change are read again
     #[arg(long, env = "TOKENBIND_SIGNING_KEY", value_name = "FILE|DIR")]
     signing_key: Option<PathBuf>,
 
     /// Key that opaque tokens are derived with, at least 32 bytes raw or as base64url, or a directory of them: the last by
-    /// name is for new tokens, the others for those that live
+    /// name is for new tokens, the others for those that live. Files that change are read again
     #[arg(long, env = "TOKENBIND_OPAQUE_KEY", value_name = "FILE|DIR")]
     opaque_key: Option<PathBuf>,
+
+    /// Seconds for which a new key of either kind is known before it is used, at most 86,400: longer than key files take to reach every
+    /// issuer, and than others keep the JWK Set
+    #[arg(
+        long,
+        env = "TOKENBIND_KEY_WAIT_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 300
+    )]
+    key_wait_seconds: u64,
+
+    /// Hours after which the issuer makes the next signing key (Ed25519) in the directory `--signing-key`, which it must be able to
+    /// write, at most 87,600; 0: never. It also makes the first, and removes those it made when they have no more use
+    #[arg(
+        long,
+        env = "TOKENBIND_SIGNING_KEY_ROTATION_HOURS",
+        value_name = "HOURS",
+        default_value_t = 0
+    )]
+    signing_key_rotation_hours: u64,
 
     /// Development only: generate the keys that are not given. No other issuer and no later run has them
     #[arg(long, env = "TOKENBIND_GENERATE_KEYS")]
@@ -120,11 +143,15 @@ pub struct IssuerConfig {
     /// What is told over HTTP.
     pub http: HttpSettings,
     /// What is declared in a file.
-    pub catalog: Option<Catalog>,
+    pub catalog: Option<CatalogSource>,
     /// Signs JWTs.
     pub keys: KeyRing,
     /// Derive opaque tokens.
     pub opaque_keys: OpaqueKeys,
+    /// How long a new key is known before it is used.
+    pub key_wait: Duration,
+    /// Makes signing keys.
+    pub rotation: Option<RotationTimer>,
     /// Some of the keys were generated.
     pub generated_keys: bool,
     /// Where users are.
@@ -155,6 +182,15 @@ impl IssuerArgs {
         let cors_origins = cors_origins(&issuing.cors_origins, &mut violations);
         let catalog = issuing.catalog.map(|path| load_catalog(&path, &mut violations));
         let generated_keys = issuing.generate_keys && (issuing.signing_key.is_none() || issuing.opaque_key.is_none());
+        let key_wait = key_wait(issuing.key_wait_seconds, &mut violations);
+        let rotation = rotation(
+            issuing.signing_key_rotation_hours,
+            issuing.signing_key.as_ref(),
+            &mut violations,
+        );
+        if let Some(timer) = &rotation {
+            violations.record("--signing-key", timer.begin(&SystemClock, entropy));
+        }
         let keys = match issuing.signing_key {
             Some(path) => violations.record("--signing-key", KeyRing::load(&path)),
             None if issuing.generate_keys => violations.record("--generate-keys", KeyRing::generate(entropy)),
@@ -186,6 +222,8 @@ impl IssuerArgs {
                 catalog: catalog.flatten(),
                 keys: keys?,
                 opaque_keys: opaque_keys?,
+                key_wait,
+                rotation,
                 generated_keys,
                 directory: directory?,
                 peers,
@@ -237,8 +275,8 @@ fn cors_origins(origins: &[String], violations: &mut Violations) -> Option<Vec<H
 }
 
 /// `None` means that violations were recorded: one for each error of the file.
-fn load_catalog(path: &Path, violations: &mut Violations) -> Option<Catalog> {
-    let errors = match Catalog::load(path) {
+fn load_catalog(path: &Path, violations: &mut Violations) -> Option<CatalogSource> {
+    let errors = match CatalogSource::open(path) {
         Ok(catalog) => return Some(catalog),
         Err(errors) => errors,
     };
@@ -246,6 +284,30 @@ fn load_catalog(path: &Path, violations: &mut Violations) -> Option<Catalog> {
         violations.push("--catalog", error);
     }
     None
+}
+
+fn key_wait(seconds: u64, violations: &mut Violations) -> Duration {
+    if seconds > MAX_KEY_WAIT_SECONDS {
+        violations.push("--key-wait-seconds", format!("must be 0 to {MAX_KEY_WAIT_SECONDS}"));
+    }
+    Duration::from_secs(seconds)
+}
+
+fn rotation(hours: u64, directory: Option<&PathBuf>, violations: &mut Violations) -> Option<RotationTimer> {
+    const NAME: &str = "--signing-key-rotation-hours";
+    if hours > MAX_ROTATION_HOURS {
+        violations.push(NAME, format!("must be 0 to {MAX_ROTATION_HOURS}"));
+        return None;
+    }
+    let wanted = (hours > 0).then_some(directory)?;
+    let Some(directory) = wanted.filter(|path| path.is_dir()) else {
+        violations.push(NAME, "needs a directory for --signing-key");
+        return None;
+    };
+    Some(RotationTimer::new(
+        directory.clone(),
+        Duration::from_secs(hours * 3_600),
+    ))
 }
 
 fn missing_key<T>(name: &str, violations: &mut Violations) -> Option<T> {

@@ -1,16 +1,18 @@
 //! What the use cases share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokenbind_index::{Clock, Entropy, Namespace, Store};
 
 use crate::applications::Applications;
 use crate::directory::Directory;
+use crate::keys::RotationTimer;
 use crate::opaque::OpaqueKeys;
 use crate::password::PasswordPool;
 use crate::signing::KeyRing;
 use crate::throttle::Throttle;
-use crate::trust::Trust;
+use crate::trust::CurrentTrust;
 
 /// What the use cases share. Cheap to clone: every part is shared.
 #[derive(Clone)]
@@ -31,6 +33,10 @@ pub struct Issuer {
     pub keys: Arc<KeyRing>,
     /// Derive opaque tokens.
     pub opaque_keys: Arc<OpaqueKeys>,
+    /// How long a new key is known before it is used.
+    pub key_wait: Duration,
+    /// Makes signing keys by the clock.
+    pub rotation: Option<RotationTimer>,
     /// Hashes and verifies passwords.
     pub passwords: Arc<PasswordPool>,
     /// Where users are.
@@ -38,5 +44,5 @@ pub struct Issuer {
     /// Holds up who guesses.
     pub throttle: Arc<Throttle>,
     /// Whose tokens are accepted, and what may be exchanged.
-    pub trust: Arc<Trust>,
+    pub trust: Arc<CurrentTrust>,
 }

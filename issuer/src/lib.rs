@@ -19,7 +19,6 @@ pub mod error;
 mod fair_queue;
 pub mod grant;
 pub mod issue;
-mod key_files;
 pub mod keys;
 mod live_token;
 pub mod opaque;
@@ -38,4 +37,4 @@ pub mod trust;
 
 pub use context::Issuer;
 pub use error::IssuerError;
-pub use key_files::KeyFileError;
+pub use keys::KeyFileError;

@@ -76,8 +76,9 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
     let store = RedisIndex::connect_lazily(&options).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let counters = Arc::new(store.clone());
-    let throttle = Throttle::new(counters, &config.opaque_keys, Arc::clone(&clock), config.peers);
-    let declared = config.catalog.as_ref().map(|catalog| catalog.trust().clone());
+    let opaque_keys = Arc::new(config.opaque_keys);
+    let throttle = Throttle::new(counters, Arc::clone(&opaque_keys), Arc::clone(&clock), config.peers);
+    let declared = config.catalog.as_ref().map(|source| source.catalog().trust().clone());
     let trust = Trust::new(declared.unwrap_or_default(), Arc::clone(&clock))?;
     let store: Arc<dyn Store> = Arc::new(store);
     let tracking = RedisTracking::start(&options, Arc::clone(&clock), LEASE)?;
@@ -86,14 +87,16 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
         store,
         directory: config.directory.open(Arc::clone(&clock))?,
         throttle: Arc::new(throttle),
-        trust: Arc::new(trust),
+        trust: Arc::new(trust.into()),
         clock,
         passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref())?),
         entropy,
         namespace: config.namespace,
         issuer_url: config.issuer_url.into(),
         keys: Arc::new(config.keys),
-        opaque_keys: Arc::new(config.opaque_keys),
+        opaque_keys,
+        key_wait: config.key_wait,
+        rotation: config.rotation,
     };
     let setup = IssuerSetup {
         issuer,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key};
@@ -11,7 +13,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use tokenbind_index::{Entropy, FamilyLocator, Locator, OpaqueToken, RefreshToken};
 use zeroize::Zeroizing;
 
-use crate::key_files::{self, KeyFileError};
+use crate::keys::{self, KeyFile, KeyFileError, Ring};
 
 /// The shortest key, in bytes: that of the hash.
 const LEAST_KEY_BYTES: usize = 32;
@@ -20,32 +22,69 @@ const MAX_ID_BYTES: usize = 64;
 /// What the keys are used for must not give the same bytes.
 const ACCESS_DOMAIN: &[u8] = b"tokenbind opaque token 1\0";
 const REFRESH_DOMAIN: &[u8] = b"tokenbind refresh token 1\0";
+const CHECK_DOMAIN: &[u8] = b"tokenbind opaque key check 1\0";
+
+/// A key that opaque tokens are derived with. Formats as its name alone.
+pub struct OpaqueKey {
+    id: Arc<str>,
+    key: Key,
+    check: [u8; 16],
+}
+
+impl OpaqueKey {
+    fn new(id: &str, bytes: &[u8]) -> Self {
+        let key = Key::new(HMAC_SHA256, bytes);
+        let mut check = [0; 16];
+        check.copy_from_slice(&secret(&key, CHECK_DOMAIN, &[])[..16]);
+        Self {
+            id: id.into(),
+            key,
+            check,
+        }
+    }
+
+    /// Tells whether two keys are the same, and nothing of what is derived with them.
+    pub(crate) fn check(&self) -> &[u8] {
+        &self.check
+    }
+
+    fn token(&self, locator: Locator) -> String {
+        OpaqueToken {
+            locator,
+            secret: *secret(&self.key, ACCESS_DOMAIN, &locator.to_bytes()),
+        }
+        .encode()
+    }
+
+    fn refresh_secret(&self, family: &FamilyLocator, sequence: u32) -> Zeroizing<[u8; 32]> {
+        secret(&self.key, REFRESH_DOMAIN, &RefreshToken::derived_from(family, sequence))
+    }
+}
+
+impl keys::Key for OpaqueKey {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl fmt::Debug for OpaqueKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OpaqueKey").field(&self.id).finish()
+    }
+}
 
 /// The keys that opaque tokens are derived with: one for new tokens, and those that live tokens were derived with.
 pub struct OpaqueKeys {
-    /// The newest is last.
-    keys: Vec<(String, Key)>,
+    ring: Ring<OpaqueKey>,
+    /// Other issuers have keys that this one has not.
+    lacks_some: AtomicBool,
 }
 
 impl OpaqueKeys {
     /// Reads a key file, or a directory of them. A file holds base64url of at least 32 bytes, or as many raw bytes; its name
-    /// is the key's id, and the last by name is for new tokens.
+    /// is the key's id, and the last by name is the newest.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
-        let parse = |file: key_files::KeyFile| {
-            if file.name.len() > MAX_ID_BYTES {
-                return Err(KeyFileError::new(
-                    &file.path,
-                    format!("the name must be at most {MAX_ID_BYTES} bytes"),
-                ));
-            }
-            let bytes = key_bytes(&file.content).map_err(|problem| KeyFileError::new(&file.path, problem))?;
-            Ok((file.name, Key::new(HMAC_SHA256, &bytes)))
-        };
-        let keys = key_files::read(path)?
-            .into_iter()
-            .map(parse)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { keys })
+        Ring::open(path, read).map(Self::of)
     }
 
     /// A new key that only this process has: for development.
@@ -59,86 +98,98 @@ impl OpaqueKeys {
             "generated-{}",
             base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id)
         );
+        Self::of(Ring::of(OpaqueKey::new(&id, bytes.as_slice())))
+    }
+
+    fn of(ring: Ring<OpaqueKey>) -> Self {
         Self {
-            keys: vec![(id, Key::new(HMAC_SHA256, bytes.as_slice()))],
+            ring,
+            lacks_some: AtomicBool::new(false),
         }
     }
 
-    /// A new token: its text, and the id of the key for the record. `None` only for a ring without keys, which cannot be made.
-    pub(crate) fn derive(&self, locator: Locator) -> Option<(&str, String)> {
-        let (id, key) = self.keys.last()?;
-        Some((id, token(key, locator)))
+    /// The keys themselves.
+    pub(crate) fn ring(&self) -> &Ring<OpaqueKey> {
+        &self.ring
+    }
+
+    /// Remembers which keys only other issuers have.
+    pub(crate) fn set_lacking(&self, lacking: &[String]) {
+        let lacks_some = !lacking.is_empty();
+        if lacks_some != self.lacks_some.swap(lacks_some, Ordering::Relaxed) && lacks_some {
+            tracing::warn!(keys = ?lacking, "other issuers have or had opaque keys that this one has not");
+        }
+    }
+
+    /// Whether a token that none of the keys derives may have been derived by another issuer.
+    pub(crate) fn lacks_some(&self) -> bool {
+        self.lacks_some.load(Ordering::Relaxed)
+    }
+
+    /// A new token: the id of the key for the record, and its text.
+    pub(crate) fn derive(&self, locator: Locator) -> (Arc<str>, String) {
+        let held = self.ring.look();
+        let key = held.active();
+        (Arc::clone(&key.id), key.token(locator))
     }
 
     /// The token of a record again; `None` when its key is gone.
     pub(crate) fn derive_again(&self, id: &str, locator: Locator) -> Option<String> {
-        let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
-        Some(token(key, locator))
+        Some(self.ring.look().find(id)?.token(locator))
     }
 
-    /// The id of the key that new tokens are derived with. `None` as in [`Self::derive`].
-    pub(crate) fn newest(&self) -> Option<&str> {
-        self.keys.last().map(|(id, _)| id.as_str())
+    /// The id of the key that new tokens are derived with.
+    pub(crate) fn in_use(&self) -> Arc<str> {
+        Arc::clone(&self.ring.look().active().id)
+    }
+
+    /// A key for another use, which every issuer with the same keys has: of the one in use, and worthless for tokens.
+    pub(crate) fn subkey(&self, domain: &[u8]) -> Zeroizing<[u8; 32]> {
+        secret(&self.ring.look().active().key, domain, &[])
     }
 
     /// Whether there is a key of that name.
     pub(crate) fn has(&self, id: &str) -> bool {
-        self.keys.iter().any(|(known, _)| known == id)
+        self.ring.look().find(id).is_some()
     }
 
     /// A refresh token of a family; `None` when its key is gone. The same each time, so the successor of a token can be
     /// answered again although nobody stores it.
     pub(crate) fn derive_refresh(&self, id: &str, family: &FamilyLocator, sequence: u32) -> Option<String> {
-        let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
         let token = RefreshToken {
             family: *family,
             sequence,
-            secret: *refresh_secret(key, family, sequence),
+            secret: *self.ring.look().find(id)?.refresh_secret(family, sequence),
         };
         Some(token.encode())
     }
 
     /// Whether a refresh token was derived with one of the keys: whoever made one up needs no look at the index.
     pub(crate) fn derived(&self, token: &RefreshToken) -> bool {
-        let derives = |key| {
-            let secret = refresh_secret(key, &token.family, token.sequence);
+        let derives = |key: &Arc<OpaqueKey>| {
+            let secret = key.refresh_secret(&token.family, token.sequence);
             verify_slices_are_equal(secret.as_slice(), &token.secret).is_ok()
         };
         // The newest first: it is the most likely one.
-        self.keys.iter().rev().any(|(_, key)| derives(key))
-    }
-}
-
-impl OpaqueKeys {
-    /// A key for another use, which every issuer with the same keys has: of the newest one, and worthless for tokens.
-    pub(crate) fn subkey(&self, domain: &[u8]) -> Zeroizing<[u8; 32]> {
-        let mut subkey = Zeroizing::new([0; 32]);
-        // A ring without keys cannot be made.
-        if let Some((_, key)) = self.keys.last() {
-            let mut context = Context::with_key(key);
-            context.update(domain);
-            subkey.copy_from_slice(context.sign().as_ref());
-        }
-        subkey
+        self.ring.look().iter().rev().any(derives)
     }
 }
 
 impl fmt::Debug for OpaqueKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+        self.ring.fmt(f)
     }
 }
 
-fn token(key: &Key, locator: Locator) -> String {
-    OpaqueToken {
-        locator,
-        secret: *secret(key, ACCESS_DOMAIN, &locator.to_bytes()),
+fn read(file: KeyFile) -> Result<OpaqueKey, KeyFileError> {
+    if file.name.len() > MAX_ID_BYTES {
+        return Err(KeyFileError::new(
+            &file.path,
+            format!("the name must be at most {MAX_ID_BYTES} bytes"),
+        ));
     }
-    .encode()
-}
-
-fn refresh_secret(key: &Key, family: &FamilyLocator, sequence: u32) -> Zeroizing<[u8; 32]> {
-    secret(key, REFRESH_DOMAIN, &RefreshToken::derived_from(family, sequence))
+    let bytes = key_bytes(&file.content).map_err(|problem| KeyFileError::new(&file.path, problem))?;
+    Ok(OpaqueKey::new(&file.name, &bytes))
 }
 
 fn secret(key: &Key, domain: &[u8], readable: &[u8]) -> Zeroizing<[u8; 32]> {
@@ -194,17 +245,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("2026-01"), [0xff; 32]).unwrap();
         let old = OpaqueKeys::load(folder.path()).unwrap();
-        let (id, first) = old.derive(locator(1)).unwrap();
-        assert_eq!(id, "2026-01");
+        let (id, first) = old.derive(locator(1));
+        assert_eq!(&*id, "2026-01");
 
         fs::write(folder.path().join("2026-02"), format!("{}\n", "A".repeat(43))).unwrap();
         let rotated = OpaqueKeys::load(folder.path()).unwrap();
-        let (id, second) = rotated.derive(locator(1)).unwrap();
-        assert_eq!(id, "2026-02");
+        let (id, second) = rotated.derive(locator(1));
+        assert_eq!(&*id, "2026-02");
         assert_ne!(first, second);
         assert_eq!(rotated.derive_again("2026-01", locator(1)), Some(first));
         assert_eq!(old.derive_again("2026-02", locator(1)), None);
-        assert_ne!(rotated.derive(locator(2)).unwrap().1, second);
+        assert_ne!(rotated.derive(locator(2)).1, second);
     }
 
     #[test]

@@ -11,22 +11,21 @@ use tokenbind_runtime::config::ServerConfig;
 use tokenbind_runtime::health::{DEFAULT_INTERVAL, Readiness};
 use tokenbind_runtime::server::{self, ServeError};
 use tokenbind_runtime::shutdown::Shutdown;
+use tokenbind_runtime::watched::LOOK_INTERVAL;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
-use crate::catalog::{Catalog, PublishError, Published};
+use crate::catalog::{Catalog, CatalogSource, PublishError, Published};
 use crate::context::Issuer;
 use crate::error::IssuerError;
-use crate::keys::REFRESH_SECONDS;
+use crate::keys::{REFRESH_SECONDS, Renew};
 use crate::telemetry;
 use crate::transport::grpc;
 use crate::transport::http::{self, HttpSettings};
+use crate::trust::TrustError;
 
 /// When publishing the keys is tried again after it failed: often enough to succeed long before a published key ends.
 const REFRESH_RETRY: Duration = Duration::from_secs(10);
-/// How often to look whether the index still has what was published: one that came back without its data has not, and
-/// recovers without a restart of the issuers.
-const LOSS_CHECK: Duration = Duration::from_secs(1);
 
 /// Why an issuer does not run.
 #[derive(Debug, Error)]
@@ -37,6 +36,9 @@ pub enum RunError {
     /// The public keys could not be published, so nobody could verify what it signs.
     #[error("the public keys cannot be published: {0}")]
     Keys(IssuerError),
+    /// What the catalog says of others cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// It cannot serve.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -57,7 +59,7 @@ pub struct IssuerSetup {
     /// What its use cases share.
     pub issuer: Issuer,
     /// What is declared, if anything is: it is published before the issuer serves.
-    pub catalog: Option<Catalog>,
+    pub catalog: Option<CatalogSource>,
     /// What it answers over HTTP.
     pub http: HttpSettings,
 }
@@ -139,33 +141,65 @@ async fn watch(names: &[&str], store: &Arc<dyn Store>, published: Arc<AtomicBool
     Readiness::watch(names, probe, DEFAULT_INTERVAL, shutdown).await
 }
 
-async fn publish(issuer: &Issuer, catalog: Option<&Catalog>) -> Result<(), RunError> {
+async fn publish(issuer: &Issuer, catalog: Option<&CatalogSource>) -> Result<(), RunError> {
     if let Some(catalog) = catalog {
-        let Published {
-            stored,
-            unchanged,
-            removed,
-        } = catalog.publish(issuer.store.as_ref()).await?;
-        tracing::info!(stored, unchanged, removed, "the catalog is published");
+        publish_catalog(issuer, catalog.catalog()).await?;
     }
     issuer.publish_keys().await.map_err(RunError::Keys)
 }
 
-async fn keep_published(issuer: Issuer, catalog: Option<Catalog>, published: Arc<AtomicBool>) {
+async fn publish_catalog(issuer: &Issuer, catalog: &Catalog) -> Result<(), RunError> {
+    let Published {
+        stored,
+        unchanged,
+        removed,
+    } = catalog.publish(issuer.store.as_ref()).await?;
+    tracing::info!(stored, unchanged, removed, "the catalog is published");
+    Ok(())
+}
+
+/// Follows the catalog's file. Whom the issuer trusts changes at once; what it declares, when the index has it.
+async fn follow_catalog(issuer: &Issuer, catalog: &mut CatalogSource, unpublished: &mut bool) -> Result<(), RunError> {
+    match catalog.reload() {
+        Ok(false) => {}
+        Ok(true) => {
+            telemetry::catalog_read(true);
+            tracing::info!("the catalog has changed");
+            issuer.trust.replace(catalog.catalog().trust().clone())?;
+            *unpublished = true;
+        }
+        Err(errors) => {
+            telemetry::catalog_read(false);
+            let errors = errors.to_string();
+            tracing::error!(errors, "the catalog has changed and cannot be used: the old one stays");
+        }
+    }
+    if *unpublished {
+        publish_catalog(issuer, catalog.catalog()).await?;
+        *unpublished = false;
+    }
+    Ok(())
+}
+
+/// Does again and again what [`prepare`] did, as far as it is needed.
+async fn keep_published(issuer: Issuer, mut catalog: Option<CatalogSource>, published: Arc<AtomicBool>) {
     let refresh = Duration::from_secs(REFRESH_SECONDS);
     let mut due = Instant::now() + refresh;
-    let mut wait = LOSS_CHECK;
+    let mut wait = LOOK_INTERVAL;
+    let mut unpublished = false;
     loop {
         sleep(wait).await;
-        let outcome = match issuer.keys_are_published().await {
+        let is_due = Instant::now() >= due;
+        let outcome = match keep(&issuer, catalog.as_mut(), &mut unpublished).await {
             // A store that does not answer is for the readiness to tell.
-            Err(_) => continue,
-            Ok(true) if Instant::now() < due && published.load(Ordering::Acquire) => continue,
-            Ok(true) if published.load(Ordering::Acquire) => issuer.publish_keys().await.map_err(RunError::Keys),
-            Ok(_) => {
+            Err(error) if error.may_pass() => continue,
+            Err(error) => Err(error),
+            Ok(lost) if lost || !published.load(Ordering::Acquire) => {
                 tracing::warn!("the index does not have what is to be published; publishing it");
                 publish(&issuer, catalog.as_ref()).await
             }
+            Ok(_) if is_due => issuer.publish_keys().await.map_err(RunError::Keys),
+            Ok(_) => continue,
         };
         if outcome.is_ok() {
             published.store(true, Ordering::Release);
@@ -173,7 +207,7 @@ async fn keep_published(issuer: Issuer, catalog: Option<Catalog>, published: Arc
         wait = match outcome {
             Ok(()) => {
                 due = Instant::now() + refresh;
-                LOSS_CHECK
+                LOOK_INTERVAL
             }
             Err(error) => {
                 tracing::warn!(%error, "publishing again failed");
@@ -181,4 +215,12 @@ async fn keep_published(issuer: Issuer, catalog: Option<Catalog>, published: Arc
             }
         };
     }
+}
+
+/// Takes in what changed of the files. The answer says whether the index had lost something.
+async fn keep(issuer: &Issuer, catalog: Option<&mut CatalogSource>, unpublished: &mut bool) -> Result<bool, RunError> {
+    if let Some(catalog) = catalog {
+        follow_catalog(issuer, catalog, unpublished).await?;
+    }
+    issuer.keep_keys(Renew::No).await.map_err(RunError::Keys)
 }

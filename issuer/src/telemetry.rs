@@ -8,6 +8,9 @@
 //! | [`INDEX_ERRORS`] | counter | kind (`unavailable`, `full`, `misconfigured`, `corrupt`) | what the index answered instead of what it was asked for |
 //! | [`REVOCATION_ERRORS`] | counter | – | revocations that were answered as an error: not done, or done and not known to be durable |
 //! | [`REVOCATIONS`] | counter | by (`token`, `refresh_token`, `reuse`, `binding`, `subject`, `application`) | revocations done |
+//! | [`KEY_USED_SINCE`] | gauge | kind (`signing`, `opaque`) | seconds since 1970 from which on the key in use is used |
+//! | [`KEY_RELOADS`] | counter | kind, outcome (`ok`, `failed`) | times that changed key files were read, or could not be made |
+//! | [`CATALOG_RELOADS`] | counter | outcome (`ok`, `failed`) | times that a changed catalog was read |
 //!
 //! The trail is log lines of the target `audit`, as the validator has them: what was issued at the level `debug`, like what a
 //! validator allowed, the rest at `info`. Neither holds a token, a secret or a raw binding id, and no
@@ -15,12 +18,13 @@
 
 use std::net::IpAddr;
 
-use metrics::{Unit, counter, describe_counter};
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use tokenbind_index::{BindingRef, IndexError, Subject};
 use tokenbind_proto::v1::{GrantType, TokenFormat};
 
 use crate::error::IssuerError;
 use crate::grant;
+use crate::keys::Rotation;
 
 /// Tokens answered.
 pub const TOKENS_ISSUED: &str = "tokenbind_tokens_issued_total";
@@ -35,6 +39,13 @@ pub const REVOCATIONS: &str = "tokenbind_revocations_total";
 pub const REVOCATION_ERRORS: &str = "tokenbind_revocation_errors_total";
 /// Errors of the index.
 pub const INDEX_ERRORS: &str = "tokenbind_index_errors_total";
+/// From when on the keys in use have been.
+pub const KEY_USED_SINCE: &str = "tokenbind_key_used_since_timestamp_seconds";
+/// Times that key files were read again.
+pub const KEY_RELOADS: &str = "tokenbind_key_reloads_total";
+
+/// Times that a changed catalog was read.
+pub const CATALOG_RELOADS: &str = "tokenbind_catalog_reloads_total";
 
 /// The target of the trail.
 pub(crate) const AUDIT: &str = "audit";
@@ -55,6 +66,20 @@ pub fn describe() {
         THROTTLED,
         Unit::Count,
         "Delays that began because of wrong secrets or passwords, by what was guessed."
+    );
+    describe_gauge!(
+        KEY_USED_SINCE,
+        "Seconds since 1970 from which on the key in use is used, by kind."
+    );
+    describe_counter!(
+        KEY_RELOADS,
+        Unit::Count,
+        "Times that changed key files were read, by outcome."
+    );
+    describe_counter!(
+        CATALOG_RELOADS,
+        Unit::Count,
+        "Times that a changed catalog was read, by outcome."
     );
     describe_counter!(REVOCATIONS, Unit::Count, "Revocations done, by what was revoked.");
     describe_counter!(
@@ -182,6 +207,38 @@ impl RevokedEvent<'_> {
 pub(crate) fn reused(client_id: &str, subject: &str, count: u64, revision: u64) {
     counter!(REVOCATIONS, "by" => "reuse").increment(1);
     tracing::warn!(target: AUDIT, event = "refresh_token_reused", client_id, subject, count, revision);
+}
+
+/// An administrator rotated the keys that sign.
+pub(crate) fn signing_key_rotated(rotation: &Rotation) {
+    let Rotation {
+        newest_key_id,
+        use_from,
+        ..
+    } = rotation;
+    tracing::info!(target: AUDIT, event = "signing_key_rotated", key_id = newest_key_id, use_from);
+}
+
+/// Another key is used from now on.
+pub(crate) fn key_in_use(kind: &'static str, key_id: &str) {
+    tracing::info!(target: AUDIT, event = "key_in_use", kind, key_id);
+}
+
+pub(crate) fn key_used_since(kind: &'static str, seconds: i64) {
+    #[expect(clippy::cast_precision_loss, reason = "seconds fit until the sun is gone")]
+    gauge!(KEY_USED_SINCE, "kind" => kind).set(seconds as f64);
+}
+
+/// A catalog that had changed was read.
+pub(crate) fn catalog_read(fine: bool) {
+    let outcome = if fine { "ok" } else { "failed" };
+    counter!(CATALOG_RELOADS, "outcome" => outcome).increment(1);
+}
+
+/// Key files that had changed were read.
+pub(crate) fn key_files_read(kind: &'static str, fine: bool) {
+    let outcome = if fine { "ok" } else { "failed" };
+    counter!(KEY_RELOADS, "kind" => kind, "outcome" => outcome).increment(1);
 }
 
 fn subject_kind(subject: &Subject) -> &'static str {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use prost::Message as _;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -56,10 +57,10 @@ impl Harness {
         let memory = MemoryIndex::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
         let store: Arc<dyn Store> = Arc::new(memory.clone());
-        let opaque_keys = OpaqueKeys::generate(entropy.as_ref());
+        let opaque_keys = Arc::new(OpaqueKeys::generate(entropy.as_ref()));
         let throttle = Throttle::new(
             Arc::new(memory.clone()),
-            &opaque_keys,
+            Arc::clone(&opaque_keys),
             Arc::clone(&clock) as Arc<dyn Clock>,
             PeerAddresses::Tell,
         );
@@ -70,11 +71,13 @@ impl Harness {
             namespace: Namespace::default(),
             issuer_url: "https://issuer.example".into(),
             keys: Arc::new(KeyRing::generate(entropy.as_ref()).unwrap()),
-            opaque_keys: Arc::new(opaque_keys),
+            opaque_keys,
+            key_wait: Duration::ZERO,
+            rotation: None,
             passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref()).unwrap()),
             directory: Directory::default(),
             throttle: Arc::new(throttle),
-            trust: Arc::new(Trust::nobody(Arc::clone(&clock) as Arc<dyn Clock>)),
+            trust: Arc::new(Trust::nobody(Arc::clone(&clock) as Arc<dyn Clock>).into()),
             entropy,
         };
         Self { issuer, clock, memory }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -52,9 +53,14 @@ pub(super) async fn issuer(redis_url: &SecretString, namespace: &Namespace) -> R
     let index = RedisIndex::connect(&options).await.map_err(failed)?;
     let entropy = SystemEntropy;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let opaque_keys = OpaqueKeys::generate(&entropy);
+    let opaque_keys = Arc::new(OpaqueKeys::generate(&entropy));
     let counters = Arc::new(index.clone());
-    let throttle = Throttle::new(counters, &opaque_keys, Arc::clone(&clock), PeerAddresses::Tell);
+    let throttle = Throttle::new(
+        counters,
+        Arc::clone(&opaque_keys),
+        Arc::clone(&clock),
+        PeerAddresses::Tell,
+    );
     let store: Arc<dyn Store> = Arc::new(index);
     let tracking = RedisTracking::start(&options, Arc::clone(&clock), LEASE).map_err(failed)?;
     Ok(Issuer {
@@ -62,12 +68,14 @@ pub(super) async fn issuer(redis_url: &SecretString, namespace: &Namespace) -> R
         store,
         directory: Directory::default(),
         throttle: Arc::new(throttle),
-        trust: Arc::new(Trust::nobody(Arc::clone(&clock))),
+        trust: Arc::new(Trust::nobody(Arc::clone(&clock)).into()),
         clock,
         namespace: namespace.clone(),
         issuer_url: ISSUER_URL.into(),
         keys: Arc::new(KeyRing::generate(&entropy).map_err(failed)?),
-        opaque_keys: Arc::new(opaque_keys),
+        opaque_keys,
+        key_wait: Duration::ZERO,
+        rotation: None,
         passwords: Arc::new(PasswordPool::for_this_machine(&entropy).map_err(failed)?),
         entropy: Arc::new(entropy),
     })

@@ -138,19 +138,21 @@ async fn prepare_issuer(
         .with_policies(samples::policies());
     let trust = Trust::new(declared.trust().clone(), Arc::clone(&shared.clock)).map_err(|error| internal(&error))?;
     let applications = Applications::new(Arc::clone(&shared.store), Some(Arc::clone(&shared.tracking)));
-    let opaque_keys = OpaqueKeys::generate(&opaque);
+    let opaque_keys = Arc::new(OpaqueKeys::generate(&opaque));
     let (counters, clock) = (Arc::clone(&shared.attempts), Arc::clone(&shared.clock));
-    let throttle = Throttle::new(counters, &opaque_keys, clock, PeerAddresses::Tell);
+    let throttle = Throttle::new(counters, Arc::clone(&opaque_keys), clock, PeerAddresses::Tell);
     let issuer = Issuer {
         applications: Arc::new(applications),
-        trust: Arc::new(trust),
+        trust: Arc::new(trust.into()),
         store: Arc::clone(&shared.store),
         clock: Arc::clone(&shared.clock),
         entropy: Arc::clone(&shared.entropy),
         namespace: config.namespace.clone(),
         issuer_url: ISSUER_URL.into(),
         keys: Arc::new(KeyRing::generate(&signing).map_err(|error| internal(&error))?),
-        opaque_keys: Arc::new(opaque_keys),
+        opaque_keys,
+        key_wait: Duration::ZERO,
+        rotation: None,
         passwords: Arc::new(passwords),
         directory: Directory::default(),
         throttle: Arc::new(throttle),
@@ -158,7 +160,7 @@ async fn prepare_issuer(
     let setup = IssuerSetup {
         issuer,
         // Nothing is published without a file: another one's entries on the same Redis would go.
-        catalog: config.catalog.clone(),
+        catalog: config.catalog.clone().map(Into::into),
         http: HttpSettings {
             introspection_endpoint: Some(format!("http://{validator}/oauth2/introspect")),
             ..HttpSettings::default()

@@ -83,6 +83,7 @@ impl Keys {
             DocumentKind::User => b"user",
             DocumentKind::Resource => b"resource",
             DocumentKind::SigningKey => b"key",
+            DocumentKind::OpaqueKey => b"opaque-key",
         };
         self.tagged(b":{", tag, 16)
     }

@@ -10,6 +10,7 @@ mod file;
 mod parts;
 mod publish;
 mod seed;
+mod source;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -25,6 +26,7 @@ use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, UserRecord};
 
 pub use self::errors::{CatalogError, CatalogErrors};
 pub use self::publish::{PublishError, Published};
+pub use self::source::CatalogSource;
 use crate::trust::{ExchangePolicy, TrustDeclaration};
 
 /// The largest file, in bytes.

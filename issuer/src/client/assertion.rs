@@ -68,6 +68,7 @@ async fn own(
     let client_id = &application.client_id;
     let assertion = issuer
         .trust
+        .now()
         .signed_by(client_id, keys, text, &issuer.issuer_url)
         .await?;
     if assertion.subject != *client_id {
@@ -78,10 +79,8 @@ async fn own(
 
 /// A workload's token is made to be shown again until it ends, so it is not used up.
 async fn workload(issuer: &Issuer, name: &str, subject: &str, text: &str) -> Result<Option<Assertion>, Refusal> {
-    let vouched = issuer
-        .trust
-        .vouched(text, &issuer.issuer_url, Purpose::Workload)
-        .await?;
+    let trust = issuer.trust.now();
+    let vouched = trust.vouched(text, &issuer.issuer_url, Purpose::Workload).await?;
     if vouched.trusted_issuer != name || vouched.assertion.subject != subject {
         return Err(Refusal::Invalid("it is of another workload"));
     }

@@ -44,7 +44,7 @@ async fn bench() -> Bench {
         policies: Vec::new(),
     };
     let clock = Arc::clone(&harness.clock);
-    harness.issuer.trust = Arc::new(Trust::new(declaration, clock).unwrap());
+    harness.issuer.trust = Arc::new(Trust::new(declaration, clock).unwrap().into());
     let bench = Bench { harness, own, cluster };
     let keys = Some(Keys::JwksJson(bench.own.jwks().to_string()));
     bench.declare("secret", None).await;

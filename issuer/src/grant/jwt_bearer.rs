@@ -27,7 +27,8 @@ impl Grant for JwtBearer {
 
     async fn authorize(&self, issuer: &Issuer, application: &Application) -> Result<Authorization, IssuerError> {
         let text = self.assertion.expose_secret();
-        let vouched = issuer.trust.vouched(text, &issuer.issuer_url, Purpose::Grant).await;
+        let trust = issuer.trust.now();
+        let vouched = trust.vouched(text, &issuer.issuer_url, Purpose::Grant).await;
         let vouched = vouched.map_err(|refusal| match refusal {
             Refusal::Invalid(why) => refused(application, why),
             Refusal::Unreachable(why) => IssuerError::Unavailable(why),
@@ -36,9 +37,7 @@ impl Grant for JwtBearer {
             trusted_issuer: vouched.trusted_issuer,
             subject: &vouched.assertion.subject,
         };
-        let policy = issuer
-            .trust
-            .policy(GrantType::JwtBearer, &application.client_id, party, None);
+        let policy = trust.policy(GrantType::JwtBearer, &application.client_id, party, None);
         let policy = policy.ok_or_else(|| refused(application, "no policy allows it"))?;
         // RFC 7521, section 4.1: not much longer than the assertion, so not longer at all.
         let ends_at_us = vouched.assertion.expires_at.saturating_mul(1_000_000);

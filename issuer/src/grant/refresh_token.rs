@@ -64,11 +64,23 @@ impl Grant for RefreshToken {
 impl RefreshToken {
     async fn find(&self, issuer: &Issuer, application: &Application) -> Result<UsedRefreshToken, IssuerError> {
         let token = tokenbind_index::RefreshToken::decode(self.token.expose_secret())
-            .filter(|token| issuer.opaque_keys.derived(token))
             // C10: another application's token stays as it is.
             .filter(|token| token.family.position.application == ApplicationTag::of(&application.client_id))
             .ok_or(IssuerError::InvalidGrant)?;
+        let keys = &issuer.opaque_keys;
+        let derived = keys.derived(&token);
+        if !derived && !keys.lacks_some() {
+            return Err(IssuerError::InvalidGrant);
+        }
         let record = issuer.store.read_family(&token.family).await?;
+        if !derived {
+            let elsewhere = record.is_some_and(|record| !keys.has(&record.opaque_key_id));
+            return Err(if elsewhere {
+                foreign_key()
+            } else {
+                IssuerError::InvalidGrant
+            });
+        }
         let record = record
             .filter(|record| record.client_id == application.client_id && record.sequence >= token.sequence)
             .ok_or(IssuerError::InvalidGrant)?;
@@ -86,4 +98,11 @@ impl RefreshToken {
             record,
         })
     }
+}
+
+/// Another issuer, or this one when it has the file, can tell whether the token is good.
+fn foreign_key() -> IssuerError {
+    IssuerError::Unavailable(
+        "the refresh token was derived with an opaque key that this issuer does not have".to_owned(),
+    )
 }

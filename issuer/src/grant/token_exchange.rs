@@ -14,7 +14,7 @@ use crate::context::Issuer;
 use crate::error::IssuerError;
 use crate::issue::leaves_time;
 use crate::live_token::LiveToken;
-use crate::trust::{PartyRef, Purpose, Refusal};
+use crate::trust::{PartyRef, Purpose, Refusal, Trust};
 
 const SUBJECT: &str = "token_exchange.subject_token";
 const ACTOR: &str = "token_exchange.actor_token";
@@ -132,15 +132,14 @@ impl Grant for TokenExchange {
     }
 
     async fn authorize(&self, issuer: &Issuer, application: &Application) -> Result<Authorization, IssuerError> {
-        let subject = self.prove(issuer, &self.subject, SUBJECT).await?;
+        let trust = issuer.trust.now();
+        let subject = self.prove(issuer, &trust, &self.subject, SUBJECT).await?;
         let actor = match &self.actor {
-            Some(shown) => Some(self.prove(issuer, shown, ACTOR).await?),
+            Some(shown) => Some(self.prove(issuer, &trust, shown, ACTOR).await?),
             None => None,
         };
         let by = actor.as_ref().map(Proven::party);
-        let policy = issuer
-            .trust
-            .policy(GrantType::TokenExchange, &application.client_id, subject.party(), by);
+        let policy = trust.policy(GrantType::TokenExchange, &application.client_id, subject.party(), by);
         let policy = policy.ok_or_else(|| refused(SUBJECT, "no policy allows the exchange"))?;
         let act = acting(issuer, &subject, actor.as_ref())?;
         let limits = subject.limits(&policy.scopes, &policy.audiences);
@@ -180,7 +179,8 @@ impl Grant for TokenExchange {
 impl TokenExchange {
     async fn prove<'a>(
         &self,
-        issuer: &'a Issuer,
+        issuer: &Issuer,
+        trust: &'a Trust,
         shown: &ShownToken,
         field: &'static str,
     ) -> Result<Proven<'a>, IssuerError> {
@@ -198,7 +198,7 @@ impl TokenExchange {
         if !shown.may_be_external {
             return Err(refused(field, "it is no live token of ours"));
         }
-        let vouched = issuer.trust.vouched(text, &issuer.issuer_url, Purpose::Exchange).await;
+        let vouched = trust.vouched(text, &issuer.issuer_url, Purpose::Exchange).await;
         let vouched = vouched.map_err(|refusal| match refusal {
             Refusal::Invalid(why) => refused(field, why),
             Refusal::Unreachable(why) => IssuerError::Unavailable(why),

@@ -90,8 +90,8 @@ impl Issuer {
         match turn {
             Turn::None => Ok(self.store.issue(issue).await?),
             Turn::Begin(settings, subject) => {
-                let key_id = self.refresh_key()?;
-                let record = family(application, token, subject, key_id);
+                let key_id = self.opaque_keys.in_use();
+                let record = family(application, token, subject, &key_id);
                 let begin = Begin {
                     nonce: self.nonce(),
                     record,
@@ -100,16 +100,16 @@ impl Issuer {
                 };
                 let Begun { issued, family } = self.store.begin_family(issue, begin).await?;
                 if let Some(family) = family {
-                    let key_id = key_id.to_owned();
+                    let key_id = key_id.to_string();
                     *turn = Turn::Hold(Held { family, key_id });
                 }
                 Ok(issued)
             }
             Turn::Rotate(settings, used) => {
-                let key_id = self.refresh_key()?;
+                let key_id = self.opaque_keys.in_use();
                 let rotate = Rotate {
                     record: RefreshFamilyRecord {
-                        opaque_key_id: key_id.to_owned(),
+                        opaque_key_id: key_id.to_string(),
                         ..used.record.clone()
                     },
                     idle_ms: settings.idle_ms,
@@ -120,7 +120,7 @@ impl Issuer {
                     presented: used.sequence,
                     rotate: Some(rotate),
                 };
-                self.refresh(application, token, issue, refresh, key_id.to_owned(), turn)
+                self.refresh(application, token, issue, refresh, key_id.to_string(), turn)
                     .await
             }
             Turn::Hold(held) => {
@@ -183,11 +183,6 @@ impl Issuer {
             token: SecretString::from(text),
             expires_in: u32::try_from(family.remaining_ms / 1_000).unwrap_or(u32::MAX).max(1),
         })
-    }
-
-    fn refresh_key(&self) -> Result<&str, IssuerError> {
-        let newest = self.opaque_keys.newest();
-        newest.ok_or_else(|| IssuerError::Internal("there is no key for refresh tokens".to_owned()))
     }
 
     pub(super) fn nonce(&self) -> Nonce {

@@ -13,6 +13,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::keys::Key;
+
 /// A JWT could not be signed.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("the token could not be signed")]
@@ -122,6 +124,12 @@ impl SigningKey {
                 Ok(signature)
             }
         }
+    }
+}
+
+impl Key for SigningKey {
+    fn id(&self) -> &str {
+        &self.key_id
     }
 }
 

@@ -8,4 +8,5 @@ mod ring;
 mod tests;
 
 pub use key::{SignError, SigningKey};
-pub use ring::{KeyRing, Keys};
+pub(crate) use ring::generate;
+pub use ring::{KeyRing, Keys, generate_pem};

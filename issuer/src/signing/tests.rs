@@ -10,6 +10,7 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
 
+use super::generate_pem;
 use super::{KeyRing, SigningKey};
 use crate::test_support::CountingEntropy;
 
@@ -213,19 +214,27 @@ fn the_last_of_a_directory_signs_and_all_are_published() {
     let ring = KeyRing::load(folder.path()).unwrap();
     let newest = SigningKey::parse(seeded(2).as_bytes()).unwrap();
     assert_eq!(ring.active().key_id(), newest.key_id());
-    let all: Vec<_> = ring.keys().iter().map(|key| key.key_id().to_owned()).collect();
+    let all: Vec<_> = ring.held().iter().map(|key| key.key_id().to_owned()).collect();
     assert_eq!(all, [RFC_8037_THUMBPRINT, newest.key_id()]);
 
     write(folder.path(), "2026-03.pem", &seeded(3));
-    let entropy = CountingEntropy::default();
-    let next = ring.next(&entropy).unwrap();
-    assert_eq!(ring.active().key_id(), newest.key_id());
-    assert_eq!(next.iter().count(), 3);
-    ring.switch(next);
+    assert!(ring.reload(false).unwrap() && !ring.reload(false).unwrap());
+    let later = SigningKey::parse(seeded(3).as_bytes()).unwrap();
     assert_eq!(
-        ring.active().key_id(),
-        SigningKey::parse(seeded(3).as_bytes()).unwrap().key_id()
+        (ring.held().iter().count(), ring.held().newest().key_id()),
+        (3, later.key_id())
     );
+    // What signs goes on until somebody says otherwise.
+    assert_eq!(ring.active().key_id(), newest.key_id());
+    assert!(ring.activate(later.key_id()));
+    assert_eq!(ring.active().key_id(), later.key_id());
+
+    write(folder.path(), "2026-04.pem", "half a k");
+    assert!(ring.reload(false).is_err(), "told once");
+    assert!(!ring.reload(false).unwrap());
+    assert_eq!(ring.held().iter().count(), 3);
+    write(folder.path(), "2026-04.pem", &seeded(4));
+    assert!(ring.reload(false).unwrap());
 }
 
 #[test]
@@ -253,6 +262,7 @@ fn generated_keys_differ() {
         KeyRing::generate(&entropy).unwrap(),
     );
     assert_ne!(one.active().key_id(), two.active().key_id());
-    let next = one.next(&entropy).unwrap();
-    assert_ne!(next.active().key_id(), one.active().key_id());
+    let pems = [generate_pem(&entropy).unwrap(), generate_pem(&entropy).unwrap()];
+    let keys = pems.map(|pem| SigningKey::parse(pem.as_bytes()).unwrap());
+    assert_ne!(keys[0].key_id(), keys[1].key_id());
 }

@@ -39,8 +39,8 @@ pub struct Throttle {
     counters: Arc<dyn AttemptCounters>,
     clock: Arc<dyn Clock>,
     /// Names counters, so that nobody who reads the index can try which names and addresses are there, and nobody can choose
-    /// a name that shares another's counter. Every issuer has the same.
-    key: Key,
+    /// a name that shares another's counter. Every issuer uses the same.
+    keys: Arc<OpaqueKeys>,
     peers: PeerAddresses,
     /// Names what this process remembers.
     hasher: RandomState,
@@ -83,7 +83,7 @@ impl Throttle {
     /// Counts in `counters`.
     pub fn new(
         counters: Arc<dyn AttemptCounters>,
-        keys: &OpaqueKeys,
+        keys: Arc<OpaqueKeys>,
         clock: Arc<dyn Clock>,
         peers: PeerAddresses,
     ) -> Self {
@@ -91,7 +91,7 @@ impl Throttle {
         Self {
             counters,
             clock,
-            key: Key::new(HMAC_SHA256, keys.subkey(DOMAIN).as_slice()),
+            keys,
             peers,
             hasher: RandomState::new(),
             held: Cache::new(limits::REMEMBERED),
@@ -182,7 +182,8 @@ impl Throttle {
 
     fn counter(&self, kind: AttemptKind, name: &str, peer: Peer) -> AttemptCounter {
         let address = peer.address().map(|address| address.to_string()).unwrap_or_default();
-        let mut context = Context::with_key(&self.key);
+        let subkey = self.keys.subkey(DOMAIN);
+        let mut context = Context::with_key(&Key::new(HMAC_SHA256, subkey.as_slice()));
         context.update(&(name.len() as u64).to_be_bytes());
         context.update(name.as_bytes());
         context.update(address.as_bytes());

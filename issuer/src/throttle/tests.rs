@@ -50,8 +50,8 @@ fn issuers(count: usize, peers: PeerAddresses) -> Issuers {
         reads: AtomicUsize::new(0),
         writes: AtomicUsize::new(0),
     });
-    let keys = OpaqueKeys::generate(&CountingEntropy::default());
-    let throttle = |_| Throttle::new(watched.clone(), &keys, clock.clone(), peers);
+    let keys = Arc::new(OpaqueKeys::generate(&CountingEntropy::default()));
+    let throttle = |_| Throttle::new(watched.clone(), Arc::clone(&keys), clock.clone(), peers);
     let throttles = (0..count).map(throttle).collect();
     Issuers {
         clock,
@@ -302,9 +302,9 @@ async fn c12_without_the_index_nothing_is_judged() {
             Err(IndexError::Unavailable("gone".to_owned()))
         }
     }
-    let keys = OpaqueKeys::generate(&CountingEntropy::default());
+    let keys = Arc::new(OpaqueKeys::generate(&CountingEntropy::default()));
     let clock = Arc::new(ManualClock::new(START_US));
-    let throttle = Throttle::new(Arc::new(Gone), &keys, clock, PeerAddresses::Tell);
+    let throttle = Throttle::new(Arc::new(Gone), keys, clock, PeerAddresses::Tell);
     let refused = throttle.password("alice", "shop", peer(1)).await;
     assert!(matches!(refused, Err(IssuerError::Unavailable(_))));
     let attempt = throttle.secret("shop", peer(1)).unwrap();

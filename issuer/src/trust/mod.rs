@@ -2,6 +2,7 @@
 //!
 //! All of it stands in the catalog file and in no store: whoever can write into the index cannot make the issuer trust anybody.
 
+mod current;
 mod declared;
 mod fetch;
 mod intake;
@@ -11,6 +12,7 @@ mod registry;
 #[cfg(test)]
 mod tests;
 
+pub use current::CurrentTrust;
 pub use declared::{ExchangePolicy, IssuerKeys, Party, TrustDeclaration, TrustedIssuer};
 pub(crate) use declared::{keys_uri_problem, read_certificates};
 pub(crate) use intake::{Assertion, Purpose, Refusal, claimed_subject};

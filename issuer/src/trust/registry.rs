@@ -43,11 +43,11 @@ struct Trusted {
 pub struct Trust {
     clock: Arc<dyn Clock>,
     /// By `iss`.
-    issuers: HashMap<String, Trusted>,
+    issuers: HashMap<String, Arc<Trusted>>,
     policies: Vec<ExchangePolicy>,
     /// The keys of applications, by URL.
-    application_keys: Cache<String, Arc<KeySource>>,
-    system_roots: OnceLock<Arc<RootCertStore>>,
+    application_keys: Arc<Cache<String, Arc<KeySource>>>,
+    system_roots: Arc<OnceLock<Arc<RootCertStore>>>,
 }
 
 /// What a trusted issuer's JWT says.
@@ -65,17 +65,35 @@ impl Trust {
     /// # Errors
     /// Only for a declaration that no catalog would let through.
     pub fn new(declaration: TrustDeclaration, clock: Arc<dyn Clock>) -> Result<Self, TrustError> {
-        let mut trust = Self::nobody(clock);
+        Self::nobody(clock).succeeded_by(declaration)
+    }
+
+    /// What is declared instead. Keys that were fetched are not fetched again where the same issuer is declared.
+    ///
+    /// # Errors
+    /// Only for a declaration that no catalog would let through.
+    pub fn succeeded_by(&self, declaration: TrustDeclaration) -> Result<Self, TrustError> {
+        let mut trust = Self {
+            clock: Arc::clone(&self.clock),
+            issuers: HashMap::new(),
+            policies: declaration.policies,
+            application_keys: Arc::clone(&self.application_keys),
+            system_roots: Arc::clone(&self.system_roots),
+        };
         for declared in declaration.issuers {
+            let same = self.issuers.get(&declared.issuer);
+            if let Some(same) = same.filter(|same| same.declared == declared) {
+                trust.issuers.insert(declared.issuer.clone(), Arc::clone(same));
+                continue;
+            }
             let name = declared.name.clone();
             let keys = trust
                 .keys_of(&declared)
                 .map_err(|problem| TrustError { name, problem })?;
             trust
                 .issuers
-                .insert(declared.issuer.clone(), Trusted { declared, keys });
+                .insert(declared.issuer.clone(), Arc::new(Trusted { declared, keys }));
         }
-        trust.policies = declaration.policies;
         Ok(trust)
     }
 
@@ -85,8 +103,8 @@ impl Trust {
             clock,
             issuers: HashMap::new(),
             policies: Vec::new(),
-            application_keys: Cache::new(MAX_APPLICATION_URIS),
-            system_roots: OnceLock::new(),
+            application_keys: Arc::new(Cache::new(MAX_APPLICATION_URIS)),
+            system_roots: Arc::default(),
         }
     }
 
@@ -95,7 +113,7 @@ impl Trust {
         // Unverified: it only says whose keys must have signed.
         let claimed = claimed_subject(token).ok_or(Refusal::Invalid("it is no JWT"))?;
         let trusted = self.issuers.get(&claimed.issuer);
-        let Trusted { declared, keys } = trusted.ok_or(Refusal::Invalid("its issuer is not trusted"))?;
+        let Trusted { declared, keys } = trusted.ok_or(Refusal::Invalid("its issuer is not trusted"))?.as_ref();
         let own = [own_id];
         let stated: Vec<_> = declared.audiences.iter().map(String::as_str).collect();
         let audiences = if stated.is_empty() || purpose == Purpose::Grant {

@@ -110,10 +110,10 @@ pub(crate) async fn serve(tls: Option<ServerTls>) -> SocketAddr {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let clock = Arc::new(SystemClock);
     let memory = MemoryIndex::new(clock.clone());
-    let opaque_keys = OpaqueKeys::generate(entropy.as_ref());
+    let opaque_keys = Arc::new(OpaqueKeys::generate(entropy.as_ref()));
     let throttle = Throttle::new(
         Arc::new(memory.clone()),
-        &opaque_keys,
+        Arc::clone(&opaque_keys),
         clock.clone(),
         PeerAddresses::Tell,
     );
@@ -123,18 +123,20 @@ pub(crate) async fn serve(tls: Option<ServerTls>) -> SocketAddr {
         store,
         directory: Directory::default(),
         throttle: Arc::new(throttle),
-        trust: Arc::new(Trust::nobody(clock.clone())),
+        trust: Arc::new(Trust::nobody(clock.clone()).into()),
         clock,
         namespace: Namespace::default(),
         issuer_url: "https://issuer.example".into(),
         keys: Arc::new(KeyRing::generate(entropy.as_ref()).unwrap()),
-        opaque_keys: Arc::new(opaque_keys),
+        opaque_keys,
+        key_wait: Duration::ZERO,
+        rotation: None,
         passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref()).unwrap()),
         entropy,
     };
     let setup = IssuerSetup {
         issuer,
-        catalog: Some(catalog()),
+        catalog: Some(catalog().into()),
         http: HttpSettings::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

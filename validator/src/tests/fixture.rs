@@ -180,6 +180,7 @@ impl Fixture {
             jwk_json,
             issuer: issuer.to_owned(),
             expires_at: i64::try_from(self.now()).unwrap() + 86_400,
+            use_from: 0,
         };
         self.put(DocumentKind::SigningKey, kid, record.encode_to_vec()).await;
     }

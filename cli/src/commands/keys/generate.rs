@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, ValueEnum};
 use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use serde_json::json;
 use tokenbind_index::{Entropy, SystemEntropy};
+use tokenbind_issuer::signing::generate_pem;
 use zeroize::Zeroizing;
 
 use crate::commands::secret_files;
@@ -64,18 +65,16 @@ fn write(arguments: &GenerateArgs) -> Result<(), CliError> {
 
 fn generate(kind: KeyKind, entropy: &dyn Entropy) -> Result<Zeroizing<String>, CliError> {
     let failed = |_| CliError::Internal("the key cannot be generated".to_owned());
-    let mut seed = Zeroizing::new([0; 32]);
-    entropy.fill(seed.as_mut_slice());
     let der = match kind {
-        KeyKind::Eddsa => {
-            let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice());
-            pair.and_then(|pair| Ok(pair.to_pkcs8v1()?))
-                .map_err(|_| CliError::Internal("the key cannot be generated".to_owned()))?
-        }
+        KeyKind::Eddsa => return generate_pem(entropy).map_err(CliError::Internal),
         KeyKind::Es256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
             .and_then(|pair| pair.to_pkcs8v1())
             .map_err(failed)?,
-        KeyKind::Opaque => return Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(seed.as_slice()) + "\n")),
+        KeyKind::Opaque => {
+            let mut bytes = Zeroizing::new([0; 32]);
+            entropy.fill(bytes.as_mut_slice());
+            return Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()) + "\n"));
+        }
     };
     let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
     Ok(Zeroizing::new(encode_config(

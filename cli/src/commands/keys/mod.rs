@@ -14,8 +14,8 @@ use crate::output::Output;
 pub(crate) enum KeysCommand {
     /// Lists the public keys that verify the issuers' JWTs; needs no credentials
     List,
-    /// Makes the issuer sign with a new key: the newest of its directory, or a generated one
-    Rotate,
+    /// Makes the issuers sign with a new key, when everybody who verifies knows it: the newest of their directories, or a generated one
+    Rotate(signing::RotateArgs),
     /// Writes a new private key for an issuer into a file that only its owner may read; asks no server
     Generate(generate::GenerateArgs),
 }
@@ -23,7 +23,7 @@ pub(crate) enum KeysCommand {
 pub(crate) async fn run(command: KeysCommand, session: Session, output: Output) -> Result<Exit, CliError> {
     match command {
         KeysCommand::List => signing::list(session, output).await,
-        KeysCommand::Rotate => signing::rotate(session, output).await,
+        KeysCommand::Rotate(arguments) => signing::rotate(&arguments, session, output).await,
         KeysCommand::Generate(arguments) => generate::run(&arguments, output),
     }
 }

@@ -92,7 +92,7 @@ async fn bench() -> Bench {
         TrustDeclaration { issuers, policies },
         Arc::clone(&harness.clock) as Arc<dyn Clock>,
     );
-    harness.issuer.trust = Arc::new(trust.unwrap());
+    harness.issuer.trust = Arc::new(trust.unwrap().into());
     harness.application("shop", TokenFormat::Opaque, |_| {}).await;
     harness.application("shop-jwt", TokenFormat::Jwt, |_| {}).await;
     harness.application("cart", TokenFormat::Opaque, exchanger).await;

@@ -1,5 +1,6 @@
 //! `tokenbind.v1.KeyService`.
 
+use prost_types::Timestamp;
 use tokenbind_proto::v1::key_service_server::KeyService;
 use tokenbind_proto::v1::{GetKeySetRequest, GetKeySetResponse, RotateSigningKeyRequest, RotateSigningKeyResponse};
 use tonic::{Request, Response, Status, async_trait};
@@ -8,6 +9,7 @@ use super::access::require_admin;
 use super::status::to_status;
 use crate::admin_access::AdminAccess;
 use crate::context::Issuer;
+use crate::keys::When;
 
 /// Answers and rotates the keys that sign JWTs.
 #[derive(Clone)]
@@ -39,7 +41,19 @@ impl KeyService for KeyRpc {
         request: Request<RotateSigningKeyRequest>,
     ) -> Result<Response<RotateSigningKeyResponse>, Status> {
         require_admin(&self.access, &request).await?;
-        let active_key_id = self.issuer.rotate_signing_key().await.map_err(to_status)?;
-        Ok(Response::new(RotateSigningKeyResponse { active_key_id }))
+        let when = if request.get_ref().immediately {
+            When::Now
+        } else {
+            When::Known
+        };
+        let rotation = self.issuer.rotate_signing_key(when).await.map_err(to_status)?;
+        Ok(Response::new(RotateSigningKeyResponse {
+            active_key_id: rotation.active_key_id,
+            newest_key_id: rotation.newest_key_id,
+            use_time: Some(Timestamp {
+                seconds: rotation.use_from,
+                nanos: 0,
+            }),
+        }))
     }
 }

@@ -1,10 +1,11 @@
 //! Reads key material from a file, or from a directory of them.
 
+use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use thiserror::Error;
+use tokenbind_runtime::watched::files_in;
 use zeroize::Zeroizing;
 
 /// No key of ours comes near this, so something longer is not a key. Bytes.
@@ -45,8 +46,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<KeyFile>, KeyFileError> {
     if !metadata.is_dir() {
         return Ok(vec![read_file(path)?]);
     }
-    let mut paths = files_in(path).map_err(|error| KeyFileError::new(path, error))?;
-    paths.sort();
+    let paths = files_in(path).map_err(|error| KeyFileError::new(path, error))?;
     if paths.is_empty() || paths.len() > MAX_FILES {
         return Err(KeyFileError::new(
             path,
@@ -54,21 +54,6 @@ pub(crate) fn read(path: &Path) -> Result<Vec<KeyFile>, KeyFileError> {
         ));
     }
     paths.iter().map(|path| read_file(path)).collect()
-}
-
-fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        // A mounted Kubernetes secret has its versions under `..data`.
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && fs::metadata(&path)?.is_file() {
-            files.push(path);
-        }
-    }
-    Ok(files)
 }
 
 fn read_file(path: &Path) -> Result<KeyFile, KeyFileError> {

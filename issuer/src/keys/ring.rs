@@ -1,0 +1,227 @@
+//! Keys of one kind that an issuer holds: one is in use, the older ones are for what lives of them, newer ones wait.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+use tokenbind_runtime::watched::Watched;
+
+use super::files::{self, KeyFile, KeyFileError};
+
+/// A key that has a name.
+pub trait Key: Send + Sync + 'static {
+    /// Its name: the same on every issuer that holds it.
+    fn id(&self) -> &str;
+}
+
+/// What an issuer holds at one moment, in the order of age. At least one key.
+pub struct Held<K> {
+    keys: Vec<Arc<K>>,
+    active: usize,
+    /// Whether it was found out which one is to be used. Until then it is the newest.
+    settled: bool,
+}
+
+impl<K: Key> Held<K> {
+    fn new(keys: Vec<Arc<K>>) -> Option<Self> {
+        Some(Self {
+            active: keys.len().checked_sub(1)?,
+            keys,
+            settled: false,
+        })
+    }
+
+    /// The one in use.
+    pub fn active(&self) -> &Arc<K> {
+        &self.keys[self.active]
+    }
+
+    /// The one in use, once it was found out which one that is.
+    pub(super) fn in_use(&self) -> Option<&Arc<K>> {
+        self.settled.then(|| self.active())
+    }
+
+    /// Every one, the oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<K>> {
+        self.keys.iter()
+    }
+
+    /// The newest, which may still wait.
+    pub(crate) fn newest(&self) -> &Arc<K> {
+        self.keys.last().unwrap_or_else(|| self.active())
+    }
+
+    /// Those that are not superseded: the one of that name and the newer ones.
+    pub(super) fn from(&self, id: &str) -> &[Arc<K>] {
+        let position = self.position(id).unwrap_or(self.active);
+        &self.keys[position..]
+    }
+
+    /// The older ones than that in use.
+    pub(super) fn superseded(&self) -> &[Arc<K>] {
+        &self.keys[..self.active]
+    }
+
+    /// The key of that name.
+    pub fn find(&self, id: &str) -> Option<&Arc<K>> {
+        self.iter().find(|key| key.id() == id)
+    }
+
+    fn position(&self, id: &str) -> Option<usize> {
+        self.keys.iter().position(|key| key.id() == id)
+    }
+
+    /// Which one is to be used at `now`, when `use_from` tells from when on each may be: the newest that may. Where none may, it
+    /// stays as it is, or else it is the one that may first.
+    pub(super) fn choose(&self, now: i64, use_from: impl Fn(&K) -> i64) -> &Arc<K> {
+        let ready = self.iter().rev().find(|key| use_from(key) <= now);
+        let current = self.in_use();
+        let first = || self.iter().rev().min_by_key(|key| use_from(key));
+        ready.or(current).or_else(first).unwrap_or_else(|| self.active())
+    }
+}
+
+struct Source<K> {
+    path: PathBuf,
+    read: fn(KeyFile) -> Result<K, KeyFileError>,
+    watched: Watched,
+    /// Why they could not be read the last time.
+    failed: Option<String>,
+}
+
+/// The keys that an issuer holds now. They are swapped all at once.
+pub struct Ring<K> {
+    held: ArcSwap<Held<K>>,
+    /// `None` for keys that were generated. Whoever changes what is held has it locked.
+    source: Mutex<Option<Source<K>>>,
+}
+
+impl<K: Key> Ring<K> {
+    /// A key file, or a directory of them in the order of their names.
+    pub(crate) fn open(path: &Path, read: fn(KeyFile) -> Result<K, KeyFileError>) -> Result<Self, KeyFileError> {
+        // Before they are read: what comes meanwhile is then a change.
+        let watched = Watched::new([path.to_owned()]);
+        let held = read_all(path, read)?;
+        Ok(Self {
+            held: ArcSwap::from_pointee(held),
+            source: Mutex::new(Some(Source {
+                path: path.to_owned(),
+                read,
+                watched,
+                failed: None,
+            })),
+        })
+    }
+
+    /// A key that only this process has.
+    pub(crate) fn of(key: K) -> Self {
+        let held = Held {
+            keys: vec![Arc::new(key)],
+            active: 0,
+            settled: false,
+        };
+        Self {
+            held: ArcSwap::from_pointee(held),
+            source: Mutex::new(None),
+        }
+    }
+
+    /// What is held now.
+    pub fn held(&self) -> Arc<Held<K>> {
+        self.held.load_full()
+    }
+
+    /// The same for a moment.
+    pub(crate) fn look(&self) -> Guard<Arc<Held<K>>> {
+        self.held.load()
+    }
+
+    /// The key in use.
+    pub fn active(&self) -> Arc<K> {
+        Arc::clone(self.held.load().active())
+    }
+
+    /// Whether the keys came with this process and go with it.
+    pub(super) fn is_generated(&self) -> bool {
+        self.locked().is_none()
+    }
+
+    /// Takes in what changed of the files; the answer says whether there was something. What is in use stays in use while its file
+    /// is there. `again` also reads files that look unchanged. An error is told once, and tried again.
+    pub(crate) fn reload(&self, again: bool) -> Result<bool, KeyFileError> {
+        let mut source = self.locked();
+        let Some(source) = source.as_mut() else {
+            return Ok(false);
+        };
+        if !source.watched.changed() && !again && source.failed.is_none() {
+            return Ok(false);
+        }
+        let mut next = match read_all(&source.path, source.read) {
+            Ok(next) => next,
+            Err(error) if source.failed.replace(error.to_string()) == Some(error.to_string()) && !again => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        source.failed = None;
+        let before = self.held.load();
+        if let Some(position) = next.position(before.active().id()) {
+            (next.active, next.settled) = (position, before.settled);
+        }
+        self.held.store(Arc::new(next));
+        Ok(true)
+    }
+
+    /// Holds one more generated key, which waits, and forgets those that were superseded.
+    pub(super) fn add(&self, key: K) {
+        let _locked = self.locked();
+        let held = self.held.load();
+        let mut keys = held.from(held.active().id()).to_vec();
+        keys.push(Arc::new(key));
+        self.held.store(Arc::new(Held {
+            keys,
+            active: 0,
+            settled: true,
+        }));
+    }
+
+    /// Uses the key of that name from now on, if it is still there. The answer says whether that is another one than before.
+    pub(crate) fn activate(&self, id: &str) -> bool {
+        let _locked = self.locked();
+        let held = self.held.load();
+        let Some(active) = held.position(id) else { return false };
+        if held.settled && held.active == active {
+            return false;
+        }
+        let differs = held.active != active;
+        self.held.store(Arc::new(Held {
+            keys: held.keys.clone(),
+            active,
+            settled: true,
+        }));
+        differs
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Option<Source<K>>> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Key> fmt::Debug for Held<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|key| key.id())).finish()
+    }
+}
+
+impl<K: Key> fmt::Debug for Ring<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.look().fmt(f)
+    }
+}
+
+fn read_all<K: Key>(path: &Path, read: fn(KeyFile) -> Result<K, KeyFileError>) -> Result<Held<K>, KeyFileError> {
+    let keys = files::read(path)?.into_iter().map(|file| read(file).map(Arc::new));
+    let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    Held::new(keys).ok_or_else(|| KeyFileError::new(path, "holds no key"))
+}
