@@ -31,9 +31,15 @@ impl Installation {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let signing = KeyPair::generate_for(&PKCS_ED25519).expect("a signing key");
         let opaque = KeyPair::generate_for(&PKCS_ED25519).expect("32 random bytes");
-        write(&folder.path().join("signing.pem"), signing.serialize_pem().as_bytes());
+        for kind in ["signing", "opaque"] {
+            std::fs::create_dir(folder.path().join(kind)).expect("a folder for keys");
+        }
+        write(
+            &folder.path().join("signing/0001.pem"),
+            signing.serialize_pem().as_bytes(),
+        );
         // Any 32 unpredictable bytes will do; the public half of a fresh key is just that.
-        write(&folder.path().join("opaque.key"), opaque.public_key_raw());
+        write(&folder.path().join("opaque/0001.key"), opaque.public_key_raw());
         let catalog = format!(
             "version: 1\napplications:\n  - client_id: {ADMIN_ID}\n    token_format: jwt\n    grants: [client_credentials]\n    \
              scopes: [tokenbind.admin]\n    audiences: [tokenbind]\n    secret_sha256: [{ADMIN_SECRET_SHA256}]\n"
@@ -44,7 +50,24 @@ impl Installation {
 
     /// The private key that signs JWTs, as PEM.
     pub fn signing_key(&self) -> PathBuf {
-        self.folder.path().join("signing.pem")
+        self.folder.path().join("signing/0001.pem")
+    }
+
+    /// Puts a new key of each kind beside those that are there, the last by name, as a whole and at once.
+    pub fn put_new_keys(&self) {
+        let signing = KeyPair::generate_for(&PKCS_ED25519).expect("a signing key");
+        let opaque = KeyPair::generate_for(&PKCS_ED25519).expect("32 random bytes");
+        let pem = signing.serialize_pem();
+        for (kind, end, content) in [
+            ("signing", "pem", pem.as_bytes()),
+            ("opaque", "key", opaque.public_key_raw()),
+        ] {
+            let folder = self.folder.path().join(kind);
+            let count = std::fs::read_dir(&folder).expect("the folder of keys").count();
+            let hidden = folder.join(".new");
+            write(&hidden, content);
+            std::fs::rename(hidden, folder.join(format!("{:04}.{end}", count + 1))).expect("a new key");
+        }
     }
 
     /// The catalog file.
@@ -67,8 +90,8 @@ impl Installation {
     fn issuer_command_at(&self, listen: &str) -> Command {
         let mut command = service("issuer", listen, &self.redis_url);
         command.arg("--catalog").arg(self.catalog());
-        command.arg("--signing-key").arg(self.signing_key());
-        command.arg("--opaque-key").arg(self.folder.path().join("opaque.key"));
+        command.arg("--signing-key").arg(self.folder.path().join("signing"));
+        command.arg("--opaque-key").arg(self.folder.path().join("opaque"));
         command
     }
 

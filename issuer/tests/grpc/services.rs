@@ -309,12 +309,15 @@ async fn keys_are_public_and_rotating_them_is_not() {
     let mut keys = KeyServiceClient::new(channel.clone());
     let before = keys.get_key_set(GetKeySetRequest {}).await.unwrap().into_inner();
     assert!(before.jwks_json.contains(&before.active_key_id));
-    let status = keys.rotate_signing_key(RotateSigningKeyRequest {}).await.unwrap_err();
+    let status = keys
+        .rotate_signing_key(RotateSigningKeyRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
     let admin = issue(&channel, asked("admin", "")).await.unwrap().access_token;
     let bearer = format!("Bearer {admin}");
     let rotated = keys
-        .rotate_signing_key(with(RotateSigningKeyRequest {}, &bearer))
+        .rotate_signing_key(with(RotateSigningKeyRequest::default(), &bearer))
         .await
         .unwrap()
         .into_inner();

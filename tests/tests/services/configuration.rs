@@ -107,7 +107,7 @@ fn a_key_file_that_is_none_is_named() {
     let (output, complaint) = run(installation.issuer_command());
     assert_eq!(output.status.code(), Some(2), "{complaint}");
     assert!(
-        complaint.contains("--signing-key") && complaint.contains("signing.pem"),
+        complaint.contains("--signing-key") && complaint.contains("0001.pem"),
         "{complaint}"
     );
 }

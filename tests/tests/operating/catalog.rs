@@ -1,0 +1,63 @@
+//! The catalog is a file that is replaced while the issuers run, as Kubernetes replaces a mounted ConfigMap.
+
+use std::fs;
+
+use tokenbind_tests::{
+    ADMIN_SECRET, ADMIN_SECRET_SHA256, App, DEADLINE, Installation, RedisServer, Stack, client_credentials, wait_until,
+};
+
+fn application(client_id: &str) -> String {
+    format!(
+        "  - client_id: {client_id}\n    token_format: jwt\n    grants: [client_credentials]\n    scopes: [read]\n    \
+         audiences: [api]\n    secret_sha256: [{ADMIN_SECRET_SHA256}]\n"
+    )
+}
+
+fn app(id: &str) -> App {
+    App {
+        id: id.to_owned(),
+        secret: ADMIN_SECRET.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn what_the_file_says_counts_and_a_bad_one_changes_nothing() {
+    let redis = RedisServer::start();
+    let installation = Installation::new(redis.url());
+    let before = fs::read_to_string(installation.catalog()).unwrap();
+    installation.declare(&application("first"));
+    let stack = Stack::over(redis, installation, &[], &[]).await;
+    let installation = stack.installation.as_ref().unwrap();
+    let issues = async |id: &str| stack.issue(&app(id), client_credentials()).await.is_ok();
+    assert!(issues("first").await && !issues("second").await);
+
+    // Both must come before either counts: the file is taken as a whole.
+    fs::write(installation.catalog(), before.clone() + &application("second")).unwrap();
+    wait_until("the second application counts", DEADLINE, async || {
+        issues("second").await.then_some(())
+    })
+    .await;
+    wait_until("the first is gone", DEADLINE, async || {
+        (!issues("first").await).then_some(())
+    })
+    .await;
+
+    fs::write(
+        installation.catalog(),
+        before.clone() + &application("third") + "surprise: 1\n",
+    )
+    .unwrap();
+    let log = || stack.processes[0].log();
+    wait_until("the issuer complains", DEADLINE, async || {
+        log().contains("surprise").then_some(())
+    })
+    .await;
+    assert!(issues("second").await && !issues("third").await);
+    stack.ready().await;
+
+    fs::write(installation.catalog(), before + &application("third")).unwrap();
+    wait_until("the third application counts", DEADLINE, async || {
+        issues("third").await.then_some(())
+    })
+    .await;
+}
