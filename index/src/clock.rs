@@ -16,6 +16,22 @@ pub trait Clock: Send + Sync + 'static {
     fn now_seconds(&self) -> u64 {
         self.now_us() / 1_000_000
     }
+
+    /// Whether it is near enough to the store's clock, as far as they were [compared](Self::compared). Where it is not, nothing may be
+    /// issued or judged by it.
+    fn is_trusted(&self) -> bool {
+        true
+    }
+
+    /// How far it is ahead of the store's clock, in microseconds, as far as they were compared.
+    fn skew_us(&self) -> i64 {
+        0
+    }
+
+    /// Takes note of what the store's clock said, when asked at `asked_us` by this one, with an answer after `took_us`.
+    fn compared(&self, store_us: u64, asked_us: u64, took_us: u64) {
+        let _ = (store_us, asked_us, took_us);
+    }
 }
 
 /// The machine's clock.

@@ -24,6 +24,7 @@ pub mod redis;
 mod refresh_token;
 mod secret;
 mod single_use;
+mod skew;
 mod slot;
 mod store;
 mod subject;
@@ -45,6 +46,7 @@ pub use namespace::{Namespace, NamespaceError};
 pub use refresh_token::RefreshToken;
 pub use secret::{GeneratedSecret, SecretHash};
 pub use single_use::{SingleUse, UseDigest};
+pub use skew::{ClockProblem, SkewLimits, UNTRUSTED, WatchedClock, compare_clocks};
 pub use slot::SlotDefinition;
 pub use store::{
     BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page,

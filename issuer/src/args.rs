@@ -8,8 +8,8 @@ use clap::{Args, Parser};
 use http::HeaderValue;
 use secrecy::SecretString;
 use tokenbind_index::redis::{Acknowledgement, RedisOptions};
-use tokenbind_index::{Entropy, Namespace, SystemClock};
-use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
+use tokenbind_index::{Entropy, Namespace, SkewLimits, SystemClock};
+use tokenbind_runtime::config::{ClockArgs, ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
 
 use crate::catalog::CatalogSource;
 use crate::directory::{DirectoryArgs, DirectoryConfig};
@@ -35,6 +35,8 @@ pub struct IssuerArgs {
     issuing: IssuingArgs,
     #[command(flatten)]
     directory: DirectoryArgs,
+    #[command(flatten)]
+    clock: ClockArgs,
     #[command(flatten)]
     server: ServerArgs,
     #[command(flatten)]
@@ -158,6 +160,8 @@ pub struct IssuerConfig {
     pub directory: DirectoryConfig,
     /// Whether the throttle tells callers apart by their addresses.
     pub peers: PeerAddresses,
+    /// How far its clock may be off the index's.
+    pub skew: SkewLimits,
     /// The server.
     pub server: ServerConfig,
     /// Logs, traces and metrics.
@@ -207,6 +211,10 @@ impl IssuerArgs {
             PeerAddresses::Tell
         };
         let directory = self.directory.check(&mut violations);
+        let skew = self.clock.check(&mut violations).map(|clock| SkewLimits {
+            warn: clock.warn,
+            refuse: clock.max,
+        });
         let server = self.server.check(DEFAULT_LISTEN, &mut violations);
         let telemetry = self.telemetry.check(&mut violations);
         let config = (|| {
@@ -227,6 +235,7 @@ impl IssuerArgs {
                 generated_keys,
                 directory: directory?,
                 peers,
+                skew: skew?,
                 server: server?,
                 telemetry: telemetry?,
             })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use tokenbind_index::redis::{RedisIndex, RedisOptions, RedisTracking};
-use tokenbind_index::{Clock, Entropy, Store, SystemClock, SystemEntropy};
+use tokenbind_index::{Clock, Entropy, Store, SystemClock, SystemEntropy, WatchedClock};
 use tokenbind_issuer::Issuer;
 use tokenbind_issuer::applications::{Applications, LEASE};
 use tokenbind_issuer::args::{IssuerArgs, IssuerConfig};
@@ -74,7 +74,7 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
     let mut options = RedisOptions::new(config.redis_url, config.namespace.clone());
     options.acknowledgement = config.acknowledgement;
     let store = RedisIndex::connect_lazily(&options).await?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(WatchedClock::new(Arc::new(SystemClock), config.skew));
     let counters = Arc::new(store.clone());
     let opaque_keys = Arc::new(config.opaque_keys);
     let throttle = Throttle::new(counters, Arc::clone(&opaque_keys), Arc::clone(&clock), config.peers);

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use thiserror::Error;
-use tokenbind_index::Store;
+use tokenbind_index::compare_clocks;
 use tokenbind_runtime::config::ServerConfig;
 use tokenbind_runtime::health::{DEFAULT_INTERVAL, Readiness};
+use tokenbind_runtime::metrics;
 use tokenbind_runtime::server::{self, ServeError};
 use tokenbind_runtime::shutdown::Shutdown;
 use tokenbind_runtime::watched::LOOK_INTERVAL;
@@ -83,6 +84,8 @@ pub async fn prepare(
     let IssuerSetup { issuer, catalog, http } = setup;
     telemetry::describe();
     let published = Arc::new(AtomicBool::new(false));
+    // A clock that is wrong is told by the readiness.
+    let _ = compare_clocks(issuer.store.as_ref(), issuer.clock.as_ref()).await;
     match publish(&issuer, catalog.as_ref()).await {
         Ok(()) => published.store(true, Ordering::Release),
         // It serves all the same, and says that it is not ready.
@@ -91,7 +94,7 @@ pub async fn prepare(
     }
     shutdown.spawn(keep_published(issuer.clone(), catalog, Arc::clone(&published)));
     let names = grpc::services(&issuer, server.max_message_bytes);
-    let readiness = watch(&names.names(), &issuer.store, published, shutdown).await;
+    let readiness = watch(&names.names(), &issuer, published, shutdown).await;
     Ok(PreparedIssuer {
         issuer,
         readiness,
@@ -125,12 +128,14 @@ impl PreparedIssuer {
     }
 }
 
-async fn watch(names: &[&str], store: &Arc<dyn Store>, published: Arc<AtomicBool>, shutdown: &Shutdown) -> Readiness {
-    let store = Arc::clone(store);
+async fn watch(names: &[&str], issuer: &Issuer, published: Arc<AtomicBool>, shutdown: &Shutdown) -> Readiness {
+    let (store, clock) = (Arc::clone(&issuer.store), Arc::clone(&issuer.clock));
     let probe = move || {
-        let (store, published) = (Arc::clone(&store), Arc::clone(&published));
+        let (store, clock, published) = (Arc::clone(&store), Arc::clone(&clock), Arc::clone(&published));
         async move {
-            store.ping().await.map_err(|error| error.to_string())?;
+            let compared = compare_clocks(store.as_ref(), clock.as_ref()).await;
+            metrics::clock_skew(clock.skew_us());
+            compared.map_err(|error| error.to_string())?;
             let published = published.load(Ordering::Acquire);
             published
                 .then_some(())

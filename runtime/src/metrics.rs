@@ -11,6 +11,7 @@
 //! | [`READY`] | gauge | – | 1 while everything that the process serves can do its work, otherwise 0 |
 //! | [`BUILD_INFO`] | gauge | version | always 1 |
 //! | `process_…` | | – | processor time, memory, threads and files, under the names that Prometheus gives them |
+//! | [`CLOCK_SKEW`] | gauge | | seconds that this clock is ahead of the store's, as last compared |
 //!
 //! The names of the first three are those that dashboards for gRPC servers expect. A call that the server does not know counts
 //! under `unknown`, as a request to an unknown path does; nothing that a caller can choose ever becomes a label.
@@ -37,6 +38,8 @@ pub const HTTP_SECONDS: &str = "http_server_handling_seconds";
 pub const READY: &str = "tokenbind_ready";
 /// Which version runs.
 pub const BUILD_INFO: &str = "tokenbind_build_info";
+/// How far this process's clock is ahead of the store's, in seconds.
+pub const CLOCK_SKEW: &str = "tokenbind_clock_skew_seconds";
 
 /// Upper bounds of the buckets of every histogram whose name ends in `_seconds`.
 const SECONDS_BUCKETS: [f64; 15] = [
@@ -89,6 +92,11 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
     describe_gauge!(BUILD_INFO, "Always 1; the label tells the version.");
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
     Collector::default().describe();
+    describe_gauge!(
+        CLOCK_SKEW,
+        Unit::Seconds,
+        "Seconds that this clock is ahead of the store's, as last compared."
+    );
     *installed = Some(handle.clone());
     Ok(handle)
 }
@@ -97,4 +105,10 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
 pub(crate) fn observe_process(ready: bool) {
     gauge!(READY).set(if ready { 1 } else { 0 });
     Collector::default().collect();
+}
+
+/// The clocks were compared.
+pub fn clock_skew(ahead_us: i64) {
+    #[expect(clippy::cast_precision_loss, reason = "microseconds are more than enough")]
+    gauge!(CLOCK_SKEW).set(ahead_us as f64 / 1e6);
 }

@@ -35,5 +35,8 @@ pub use process::Process;
 pub use proxy::{Flow, Proxy, Weather};
 pub use redis_dump::dump;
 pub use redis_server::{RedisServer, free_port};
-pub use services::{ADMIN_ID, ADMIN_SECRET, ADMIN_SECRET_SHA256, Installation, start_validator, start_validator_at};
+pub use services::{
+    ADMIN_ID, ADMIN_SECRET, ADMIN_SECRET_SHA256, Installation, start_service, start_validator, start_validator_at,
+    validator_command,
+};
 pub use stack::{Backend, Stack, api, mask, shop};

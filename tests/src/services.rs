@@ -104,7 +104,7 @@ impl Installation {
     pub fn start_issuer_at(&self, listen: &str, arguments: &[&str]) -> (Process, String) {
         let mut command = self.issuer_command_at(listen);
         command.args(arguments);
-        listening("issuer", command)
+        start_service("issuer", command)
     }
 }
 
@@ -117,7 +117,12 @@ pub fn start_validator(redis_url: &str, arguments: &[&str]) -> (Process, String)
 pub fn start_validator_at(listen: &str, redis_url: &str, arguments: &[&str]) -> (Process, String) {
     let mut command = service("validator", listen, redis_url);
     command.args(arguments);
-    listening("validator", command)
+    start_service("validator", command)
+}
+
+/// How a validator is started; not started yet.
+pub fn validator_command(redis_url: &str) -> Command {
+    service("validator", ANY_PORT, redis_url)
 }
 
 fn service(name: &str, listen: &str, redis_url: &str) -> Command {
@@ -129,7 +134,8 @@ fn service(name: &str, listen: &str, redis_url: &str) -> Command {
     command
 }
 
-fn listening(name: &str, command: Command) -> (Process, String) {
+/// Starts a service; answers where it listens.
+pub fn start_service(name: &str, command: Command) -> (Process, String) {
     let mut process = Process::start(name, command);
     let address = process.logged_address("serving");
     (process, address)

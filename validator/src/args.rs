@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use secrecy::SecretString;
-use tokenbind_index::Namespace;
 use tokenbind_index::redis::RedisOptions;
-use tokenbind_runtime::config::{ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
+use tokenbind_index::{Namespace, SkewLimits};
+use tokenbind_runtime::config::{ClockArgs, ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
 
 use crate::caller::MAX_RESOURCE_ID_BYTES;
 use crate::facts::CacheLimits;
@@ -30,6 +30,8 @@ const MAX_OPEN_CALLS: usize = 1_000_000;
 pub struct ValidatorArgs {
     #[command(flatten)]
     validating: ValidatingArgs,
+    #[command(flatten)]
+    clock: ClockArgs,
     #[command(flatten)]
     server: ServerArgs,
     #[command(flatten)]
@@ -119,6 +121,8 @@ pub struct ValidatorConfig {
     pub unauthenticated_callers_as: Option<String>,
     /// As whom it introspects over HTTP.
     pub identity: Option<Identity>,
+    /// How far its clock may be off the index's.
+    pub skew: SkewLimits,
     /// How to serve.
     pub server: ServerConfig,
     /// What to tell about itself.
@@ -161,17 +165,26 @@ impl ValidatorArgs {
             validating.introspection_signing_key.as_deref(),
             &mut violations,
         );
+        let clock = self.clock.check(&mut violations);
+        let skew = clock.map(|clock| SkewLimits {
+            warn: clock.warn,
+            refuse: clock.max,
+        });
         let server = self.server.check(DEFAULT_LISTEN, &mut violations);
         let telemetry = self.telemetry.check(&mut violations);
-        let config = redis.zip(server).zip(telemetry).zip(lease.zip(cache).zip(open));
+        let config = redis
+            .zip(server)
+            .zip(telemetry)
+            .zip(lease.zip(cache).zip(open.zip(skew)));
         let config = config.map(
-            |(((redis, server), telemetry), ((lease, cache), open))| ValidatorConfig {
+            |(((redis, server), telemetry), ((lease, cache), (open, skew)))| ValidatorConfig {
                 redis,
                 lease: Duration::from_millis(lease),
                 cache,
                 open,
                 unauthenticated_callers_as: resource,
                 identity,
+                skew,
                 server,
                 telemetry,
             },

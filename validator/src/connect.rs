@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions, RedisTracking};
-use tokenbind_index::{Clock, SystemClock};
+use tokenbind_index::{Clock, SkewLimits, SystemClock, WatchedClock};
 
 use crate::facts::{CacheLimits, FactInputs};
 
@@ -12,10 +12,11 @@ use crate::facts::{CacheLimits, FactInputs};
 pub(crate) async fn over_redis(
     redis: &RedisOptions,
     lease: Duration,
+    skew: SkewLimits,
     limits: CacheLimits,
 ) -> Result<FactInputs, ConnectError> {
     let store = RedisIndex::connect_lazily(redis).await?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(WatchedClock::new(Arc::new(SystemClock), skew));
     let tracking = RedisTracking::start(redis, Arc::clone(&clock), lease)?;
     Ok(FactInputs {
         store: Arc::new(store),

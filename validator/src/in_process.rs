@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokenbind_index::redis::{ConnectError, RedisOptions};
-use tokenbind_index::{IndexError, Namespace};
+use tokenbind_index::{IndexError, Namespace, SkewLimits};
 
 use crate::caller::{CallerError, Callers};
 use crate::connect;
@@ -79,7 +79,7 @@ impl InProcessValidator {
     /// # Errors
     /// The Redis is unfit, or refuses the user; never that it cannot be reached.
     pub async fn connect(redis: &RedisOptions, options: InProcessOptions) -> Result<Self, ConnectError> {
-        let facts = connect::over_redis(redis, options.lease, options.cache).await?;
+        let facts = connect::over_redis(redis, options.lease, SkewLimits::default(), options.cache).await?;
         Ok(Self::new(facts, redis.namespace.clone()))
     }
 

@@ -196,7 +196,7 @@ async fn run_with(config: ValidatorConfig, telemetry: &Telemetry) -> Result<(), 
         None => None,
     };
     let setup = ValidatorSetup {
-        facts: connect::over_redis(&config.redis, config.lease, config.cache).await?,
+        facts: connect::over_redis(&config.redis, config.lease, config.skew, config.cache).await?,
         namespace: config.redis.namespace,
         unauthenticated_callers_as: config.unauthenticated_callers_as,
         identity: config.identity,

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use tokenbind_index::{BindingId, BindingRef, DocumentKind, Revision};
+use tokenbind_index::{BindingId, BindingRef, DocumentKind, Revision, UNTRUSTED};
 use tokenbind_proto::v1::{BindingType, GrantType};
 
 use crate::application::Application;
@@ -101,6 +101,10 @@ impl Issuer {
 
     /// `proven` tells whether the application has proven who it is.
     async fn try_issue(&self, request: &IssueRequest, proven: &mut bool) -> Result<IssuedToken, IssuerError> {
+        // Nothing that it decides would hold elsewhere.
+        if !self.clock.is_trusted() {
+            return Err(IssuerError::Unavailable(UNTRUSTED.to_owned()));
+        }
         let mut application = client::authenticate(self, request.client.as_ref()).await?;
         *proven = true;
         let grant = request.grant.grant_type();

@@ -8,7 +8,7 @@ mod sync;
 mod timer;
 
 use serde_json::{Value, json};
-use tokenbind_index::DocumentKind;
+use tokenbind_index::{DocumentKind, UNTRUSTED};
 
 pub(crate) use self::files::KeyFile;
 pub use self::files::KeyFileError;
@@ -65,6 +65,10 @@ impl Issuer {
     /// What has to be done again and again: takes in what changed of the files, publishes what the index does not have, and uses the
     /// newest keys whose time has come. The answer says whether the index had lost something.
     pub async fn keep_keys(&self, renew: Renew) -> Result<bool, IssuerError> {
+        // By a wrong clock it would take back what others still use.
+        if !self.clock.is_trusted() {
+            return Err(IssuerError::Unavailable(UNTRUSTED.to_owned()));
+        }
         let signing = self.keep(&self.keys, renew).await?;
         let opaque = self.keep(self.opaque_keys.ring(), renew).await?;
         self.opaque_keys.set_lacking(&opaque.lacking);

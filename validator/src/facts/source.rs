@@ -6,10 +6,11 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokenbind_index::{
     Clock, Document, DocumentKind, IndexError, Locator, MAX_TOKEN_BYTES, OpaqueToken, Revision, Stamped, Store,
-    TokenDigest, TrackedIndex,
+    TokenDigest, TrackedIndex, UNTRUSTED, compare_clocks,
 };
 use tokenbind_proto::index::v1::{ApplicationRecord, TokenRecord};
 use tokenbind_proto::v1::Reason;
+use tokenbind_runtime::metrics;
 
 use super::cache::{CacheLimits, FactCache, Found, Vacancy};
 use super::claims::Claims;
@@ -40,7 +41,9 @@ pub struct FactInputs {
 impl FactInputs {
     /// Ready is who can read the index and hears what changes in it.
     pub(crate) async fn probe(&self) -> Result<(), String> {
-        self.store.ping().await.map_err(|error| error.to_string())?;
+        let compared = compare_clocks(self.store.as_ref(), self.clock.as_ref()).await;
+        metrics::clock_skew(self.clock.skew_us());
+        compared.map_err(|error| error.to_string())?;
         match &self.tracking {
             Some(tracking) if tracking.confirmed().is_none() => Err("changes of the index are not heard".to_owned()),
             _ => Ok(()),
@@ -114,7 +117,7 @@ impl FactSource {
 
     /// What is kept of a token, if that is fresh enough. Nothing is waited for.
     pub(crate) fn kept(&self, token: &str, consistency: Consistency, moment: Moment) -> Option<Facts> {
-        if token.len() > MAX_TOKEN_BYTES || moment.bound == Bound::Now {
+        if token.len() > MAX_TOKEN_BYTES || moment.bound == Bound::Now || !self.clock.is_trusted() {
             return None;
         }
         let token = self.cache.as_ref()?.current(&TokenDigest::of(token))?;
@@ -148,6 +151,9 @@ impl FactSource {
     pub async fn resolve(&self, token: &str, consistency: Consistency) -> Result<Facts, NoFacts> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(self.refused_by_token(Reason::TokenMalformed));
+        }
+        if !self.clock.is_trusted() {
+            return Err(NoFacts::Unavailable(IndexError::Unavailable(UNTRUSTED.to_owned())));
         }
         let digest = TokenDigest::of(token);
         // Before it is known how old what is kept is, and before anything is waited for: an answer that took long is no
