@@ -5,9 +5,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use tokenbind_proto::v1::certificate_name::Name;
 use tokenbind_proto::v1::{
-    BindingLimitPolicy, BindingType, ClientAuthenticationMethod, Decision, FreshnessSource, GrantType, Reason, Source,
-    TokenFormat,
+    BindingLimitPolicy, BindingType, CertificateName, ClientAuthenticationMethod, Decision, FreshnessSource, GrantType,
+    Reason, Source, TokenFormat,
 };
 
 /// Shown for a value of a later version.
@@ -121,12 +122,21 @@ pub(crate) fn grants() -> impl TypedValueParser<Value = GrantType> {
 
 /// Reads how an application proves who it is.
 pub(crate) fn authentication_methods() -> impl TypedValueParser<Value = ClientAuthenticationMethod> {
-    let words = ["secret", "private_key_jwt", "workload_token", "none"];
+    let words = ["secret", "private_key_jwt", "workload_token", "tls_client_auth", "none"];
     PossibleValuesParser::new(words).map(|word| match word.as_str() {
         "private_key_jwt" => ClientAuthenticationMethod::PrivateKeyJwt,
         "workload_token" => ClientAuthenticationMethod::WorkloadToken,
+        "tls_client_auth" => ClientAuthenticationMethod::TlsClientAuth,
         "none" => ClientAuthenticationMethod::None,
         _ => ClientAuthenticationMethod::Secret,
+    })
+}
+
+/// `URI:…` or `DNS:…`, as OpenSSL writes them.
+pub(crate) fn certificate_name(certificate: CertificateName) -> Option<String> {
+    certificate.name.map(|name| match name {
+        Name::SanUri(uri) => format!("URI:{uri}"),
+        Name::SanDns(name) => format!("DNS:{name}"),
     })
 }
 

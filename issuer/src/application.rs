@@ -7,8 +7,9 @@ use tokenbind_index::{BindingLimit, Document, DocumentKind, DocumentStore, Gener
 use tokenbind_proto::index::v1::{ApplicationRecord, SecretDigest};
 use tokenbind_proto::v1::{
     BindingLimitPolicy, BindingType, ClaimMapping, ClientAuthentication, ClientAuthenticationMethod, GrantType,
-    RefreshTokenSettings, TokenFormat, client_authentication,
+    RefreshTokenSettings, TokenFormat, certificate_name, client_authentication,
 };
+use tokenbind_runtime::tls::SubjectName;
 
 use crate::error::IssuerError;
 
@@ -117,6 +118,8 @@ pub struct Authentication {
     pub keys: Option<ClientKeys>,
     /// By the token of this workload: the name of a trusted issuer, and what that calls it.
     pub workload: Option<(String, String)>,
+    /// By a certificate of this name.
+    pub certificate: Option<SubjectName>,
     /// Not at all.
     pub public: bool,
 }
@@ -143,7 +146,13 @@ impl Authentication {
             has(ClientAuthenticationMethod::PrivateKeyJwt),
             has(ClientAuthenticationMethod::WorkloadToken),
         );
+        let by_certificate = has(ClientAuthenticationMethod::TlsClientAuth);
+        let certificate = declared.certificate.clone().and_then(|certificate| certificate.name);
         Self {
+            certificate: certificate.filter(|_| by_certificate).map(|name| match name {
+                certificate_name::Name::SanUri(uri) => SubjectName::Uri(uri),
+                certificate_name::Name::SanDns(name) => SubjectName::Dns(name),
+            }),
             secret: has(ClientAuthenticationMethod::Secret),
             public: declared.methods == [ClientAuthenticationMethod::None as i32],
             workload: declared

@@ -1,11 +1,16 @@
 //! The credentials that come in gRPC metadata.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::Extensions;
 use percent_encoding::percent_decode_str;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tonic::metadata::MetadataMap;
+
+use crate::tls::PeerCertificate;
 
 /// What `authorization` said.
 #[derive(Clone, Debug)]
@@ -19,6 +24,13 @@ pub enum Credentials {
     },
     /// RFC 6750, section 2.1.
     Bearer(SecretString),
+    /// The certificate of the connection. `Basic` without a secret says whose it is to be.
+    Certificate {
+        /// Who.
+        id: String,
+        /// The proof.
+        certificate: Arc<PeerCertificate>,
+    },
 }
 
 /// `authorization` cannot be understood.
@@ -49,6 +61,18 @@ impl Credentials {
     /// Reads `authorization`; `None` where there is none.
     pub fn from_metadata(metadata: &MetadataMap) -> Result<Option<Self>, CredentialsError> {
         presented(metadata)?.map(Self::parse).transpose()
+    }
+
+    /// Takes the certificate of the connection for the proof where there is no secret.
+    #[must_use]
+    pub fn or_certificate(self, extensions: &Extensions) -> Self {
+        match self {
+            Self::Basic { id, secret } if secret.expose_secret().is_empty() => match PeerCertificate::of(extensions) {
+                Some(certificate) => Self::Certificate { id, certificate },
+                None => Self::Basic { id, secret },
+            },
+            other => other,
+        }
     }
 
     /// Reads the value of `authorization`.
@@ -93,8 +117,6 @@ pub(crate) fn form_decode(value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     fn read(values: &[&str]) -> Result<Option<Credentials>, CredentialsError> {

@@ -7,6 +7,7 @@ use thiserror::Error;
 use tokenbind_index::{Clock, DocumentKind, IndexError, SecretHash, Stamp, TrackedIndex};
 use tokenbind_proto::index::v1::SecretDigest;
 use tokenbind_runtime::credentials::Credentials;
+use tokenbind_runtime::tls::PeerCertificate;
 
 use crate::facts::{Bound, Documents, FactInputs, Moment, Reach};
 use crate::question::Consistency;
@@ -38,6 +39,13 @@ pub enum PresentedCredentials {
         /// The hash of the secret.
         hash: SecretHash,
     },
+    /// The id of a resource, and the certificate of the connection.
+    Certificate {
+        /// Who it says that it is.
+        id: String,
+        /// What TLS has verified.
+        certificate: Arc<PeerCertificate>,
+    },
     /// Nothing; it counts as the resource of this name. Development only.
     None(Arc<str>),
 }
@@ -48,6 +56,12 @@ fn presented(credentials: &Credentials) -> Result<PresentedCredentials, CallerEr
             Ok(PresentedCredentials::Secret {
                 id: id.clone(),
                 hash: SecretHash::of(secret.expose_secret()),
+            })
+        }
+        Credentials::Certificate { id, certificate } if (1..=MAX_RESOURCE_ID_BYTES).contains(&id.len()) => {
+            Ok(PresentedCredentials::Certificate {
+                id: id.clone(),
+                certificate: Arc::clone(certificate),
             })
         }
         _ => Err(CallerError::InvalidClient),
@@ -175,6 +189,10 @@ impl Callers {
                 let (resource, _, bound) = self.authenticate_by(id, hash).await?;
                 Ok(Caller::Resource(resource, bound))
             }
+            PresentedCredentials::Certificate { id, certificate } => {
+                let (resource, bound) = self.authenticate_with(id, certificate).await?;
+                Ok(Caller::Resource(resource, bound))
+            }
             PresentedCredentials::None(id) => Ok(Caller::Unauthenticated(Arc::clone(id))),
         }
     }
@@ -183,6 +201,9 @@ impl Callers {
     pub async fn authenticate(&self, credentials: Option<&Credentials>) -> Result<Arc<Resource>, CallerError> {
         match presented(credentials.ok_or(CallerError::InvalidClient)?)? {
             PresentedCredentials::Secret { id, hash } => Ok(self.authenticate_by(&id, &hash).await?.0),
+            PresentedCredentials::Certificate { id, certificate } => {
+                Ok(self.authenticate_with(&id, &certificate).await?.0)
+            }
             PresentedCredentials::None(_) => Err(CallerError::InvalidClient),
         }
     }
@@ -202,6 +223,21 @@ impl Callers {
             (Some(found), Some(ends_at)) => Ok((Arc::clone(&found.resource), ends_at, bound)),
             _ => Err(CallerError::InvalidClient),
         }
+    }
+
+    /// The resource, if the certificate has its name, and how fresh that is.
+    async fn authenticate_with(
+        &self,
+        id: &str,
+        certificate: &PeerCertificate,
+    ) -> Result<(Arc<Resource>, Bound), CallerError> {
+        let (found, bound) = self.find(id, Consistency::MinimizeLatency).await?;
+        let found = found.ok_or(CallerError::InvalidClient)?;
+        let name = found.certificate.as_ref();
+        let is_named = name.is_some_and(|name| certificate.is(name, self.clock.now_seconds()));
+        is_named
+            .then(|| (Arc::clone(&found.resource), bound))
+            .ok_or(CallerError::InvalidClient)
     }
 
     /// A resource, or, for want of an index, what it was when the index was last heard, if it allows that itself.

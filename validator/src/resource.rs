@@ -5,7 +5,9 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokenbind_index::{Document, IndexError};
 use tokenbind_proto::index::v1::{ResourceRecord, SecretDigest};
+use tokenbind_proto::v1::certificate_name::Name;
 use tokenbind_proto::v1::{self, BindingType};
+use tokenbind_runtime::tls::SubjectName;
 
 /// Whatever the record says, no revocation goes unnoticed for longer.
 const MAX_ALLOW_STALE_SECONDS: u32 = 300;
@@ -84,15 +86,25 @@ impl From<v1::Resource> for Resource {
 pub(crate) struct Registered {
     pub(crate) resource: Arc<Resource>,
     pub(crate) secrets: Vec<SecretDigest>,
+    /// The name of the certificate that it may call with instead.
+    pub(crate) certificate: Option<SubjectName>,
 }
 
 /// What a resource's document says.
 pub(crate) fn registered(id: &str, document: &Document) -> Result<Registered, IndexError> {
     let corrupt = || IndexError::Corrupt(format!("the record of resource `{}`", id.escape_debug()));
     let record = ResourceRecord::decode(document.body.as_slice()).map_err(|_| corrupt())?;
-    let declared = record.resource.ok_or_else(corrupt)?;
+    let mut declared = record.resource.ok_or_else(corrupt)?;
+    let certificate = declared
+        .caller_certificate
+        .take()
+        .and_then(|certificate| certificate.name);
     Ok(Registered {
         resource: Arc::new(declared.into()),
         secrets: record.secrets,
+        certificate: certificate.map(|name| match name {
+            Name::SanUri(uri) => SubjectName::Uri(uri),
+            Name::SanDns(name) => SubjectName::Dns(name),
+        }),
     })
 }

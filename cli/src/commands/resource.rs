@@ -8,6 +8,7 @@ use tokenbind_proto::v1::{
     UpdateResourceRequest,
 };
 
+use super::app::authentication::certificate_name;
 use super::{Changes, PAGE_SIZE, present};
 use crate::client::Session;
 use crate::error::{CliError, Exit};
@@ -64,6 +65,14 @@ struct Settings {
     /// revoked meanwhile stays good that long; 0 is to deny
     #[arg(long, value_name = "SECONDS")]
     allow_stale_seconds: Option<u32>,
+
+    /// The one URI of a certificate, such as a SPIFFE ID, with which it may call validators instead of with its secret
+    #[arg(long, value_name = "URI")]
+    caller_san_uri: Option<String>,
+
+    /// A DNS name of such a certificate
+    #[arg(long, value_name = "NAME", conflicts_with = "caller_san_uri")]
+    caller_san_dns: Option<String>,
 }
 
 /// A new resource.
@@ -89,7 +98,7 @@ pub(crate) struct UpdateArgs {
     #[arg(
         long,
         value_name = "FIELD",
-        value_parser = ["audiences", "accepted_client_ids", "accepted_scopes", "accepted_binding_types"]
+        value_parser = ["audiences", "accepted_client_ids", "accepted_scopes", "accepted_binding_types", "caller_certificate"]
     )]
     clear: Vec<String>,
 }
@@ -113,6 +122,8 @@ impl Settings {
         );
         let stale = &mut resource.allow_stale_seconds;
         changes.set("allow_stale_seconds", stale, self.allow_stale_seconds);
+        let certificate = certificate_name(self.caller_san_uri, self.caller_san_dns).map(Some);
+        changes.set("caller_certificate", &mut resource.caller_certificate, certificate);
         changes
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct ResourceView {
     enforce_binding: bool,
     accepted_binding_types: Vec<String>,
     allow_stale_seconds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller_certificate: Option<String>,
     source: String,
     /// Only where it was just generated.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +36,7 @@ impl From<Resource> for ResourceView {
             enforce_binding: resource.enforce_binding,
             accepted_binding_types: types.map(words::binding_type).collect(),
             allow_stale_seconds: resource.allow_stale_seconds,
+            caller_certificate: resource.caller_certificate.and_then(words::certificate_name),
             source: words::source(resource.source),
             resource_secret: None,
         }
@@ -73,6 +76,10 @@ impl ResourceView {
             ("accepts bindings", joined(&self.accepted_binding_types)),
             ("enforce binding", yes(self.enforce_binding)),
             ("without the index", self.stale_text()),
+            (
+                "calls with certificate",
+                self.caller_certificate.clone().unwrap_or_default(),
+            ),
             ("source", self.source.clone()),
             (
                 "secret (shown this once)",

@@ -12,13 +12,14 @@ use crate::error::IssuerError;
 const NAME: &str = "resource";
 
 /// What an update may change.
-pub(super) const FIELDS: [Field<Resource>; 6] = mask::fields![
+pub(super) const FIELDS: [Field<Resource>; 7] = mask::fields![
     audiences,
     accepted_client_ids,
     accepted_scopes,
     enforce_binding,
     accepted_binding_types,
     allow_stale_seconds,
+    caller_certificate,
 ];
 
 impl Administration {

@@ -7,6 +7,7 @@ use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, SecretDigest
 use tokenbind_proto::v1::claim_mapping::Value as ClaimValue;
 use tokenbind_proto::v1::{Application, ClaimMapping, RefreshTokenSettings, Resource, User};
 
+use super::authentication::certificate_name;
 use super::digest;
 use super::errors::CatalogErrors;
 use super::fields::Fields;
@@ -140,6 +141,7 @@ fn resource(fields: &mut Fields<'_>) -> ResourceRecord {
         enforce_binding: fields.flag("enforce_binding"),
         accepted_binding_types: fields.words("accepted_binding_types", &BINDING_TYPES),
         allow_stale_seconds: fields.number("allow_stale_seconds"),
+        caller_certificate: certificate_name(fields, "caller_certificate"),
         source: 0,
     };
     ResourceRecord {

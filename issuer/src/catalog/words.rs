@@ -26,10 +26,11 @@ pub(super) const EXCHANGE_GRANTS: [(&str, i32); 2] = [
     ("jwt_bearer", GrantType::JwtBearer as i32),
 ];
 
-pub(super) const AUTHENTICATION_METHODS: [(&str, i32); 4] = [
+pub(super) const AUTHENTICATION_METHODS: [(&str, i32); 5] = [
     ("secret", ClientAuthenticationMethod::Secret as i32),
     ("private_key_jwt", ClientAuthenticationMethod::PrivateKeyJwt as i32),
     ("workload_token", ClientAuthenticationMethod::WorkloadToken as i32),
+    ("tls_client_auth", ClientAuthenticationMethod::TlsClientAuth as i32),
     ("none", ClientAuthenticationMethod::None as i32),
 ];
 

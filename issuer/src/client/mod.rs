@@ -8,6 +8,7 @@ mod tests;
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use tokenbind_runtime::tls::PeerCertificate;
 
 pub use self::assertion::claimed_client_id;
 use crate::application::Application;
@@ -20,6 +21,9 @@ pub const JWT_BEARER_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-t
 
 /// How an application can authenticate, as RFC 8414 names it. A workload's token is an assertion like any other, and has no name.
 pub const AUTHENTICATION_METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+
+/// One more, where the server asks for client certificates.
+pub const CERTIFICATE_METHOD: &str = "tls_client_auth";
 
 /// The credentials that an application presented, once, in one way.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ pub enum Proof {
     None,
     /// A secret.
     Secret(SecretString),
+    /// The certificate of its TLS connection (RFC 8705, section 2.1).
+    Certificate(Arc<PeerCertificate>),
     /// A JWT: its own, or that of the workload that it is.
     Assertion(SecretString),
 }
@@ -95,6 +101,10 @@ impl Proof {
         let enabled = application.filter(|application| !application.disabled);
         match self {
             Self::None => enabled.is_some_and(|it| it.authentication.public),
+            Self::Certificate(certificate) => enabled.is_some_and(|it| {
+                let name = it.authentication.certificate.as_ref();
+                it.authentication.public || name.is_some_and(|name| certificate.is(name, issuer.clock.now_seconds()))
+            }),
             Self::Secret(presented) => {
                 let with_secret = enabled.filter(|it| it.authentication.secret);
                 let secrets = with_secret.map_or(&[][..], |it| &it.secrets);

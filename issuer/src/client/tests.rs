@@ -76,6 +76,7 @@ fn authentication(methods: &[Method], keys: Option<Keys>) -> ClientAuthenticatio
         methods: methods.iter().map(|method| *method as i32).collect(),
         keys,
         workload: None,
+        certificate: None,
     }
 }
 

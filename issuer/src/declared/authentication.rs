@@ -3,15 +3,21 @@
 use std::collections::HashSet;
 
 use tokenbind_jose::{Algorithm, PublicKeySet};
+use tokenbind_proto::v1::certificate_name::Name;
 use tokenbind_proto::v1::client_authentication::Keys;
-use tokenbind_proto::v1::{Application, ClientAuthentication, ClientAuthenticationMethod as Method, GrantType};
+use tokenbind_proto::v1::{
+    Application, CertificateName, ClientAuthentication, ClientAuthenticationMethod as Method, GrantType,
+};
 
 use crate::error::FieldViolations;
 use crate::trust::keys_uri_problem;
 
 const FIELD: &str = "client_authentication";
-const METHODS: &str = "must be at least one of secret, private_key_jwt, workload_token and none, each once";
+const METHODS: &str =
+    "must be at least one of secret, private_key_jwt, workload_token, tls_client_auth and none, each once";
 const MAX_JWKS_BYTES: usize = 16_384;
+const MAX_URI_BYTES: usize = 2_048;
+const MAX_DNS_BYTES: usize = 253;
 
 /// Whether an application proves itself by a secret, among other ways or alone.
 pub fn uses_secret(application: &Application) -> bool {
@@ -35,6 +41,47 @@ pub(super) fn check(application: &Application, violations: &mut FieldViolations)
     }
     check_keys(declared.keys.as_ref(), has(Method::PrivateKeyJwt), violations);
     check_workload(declared, has(Method::WorkloadToken), violations);
+    let certificate = declared.certificate.as_ref();
+    let field = format!("{FIELD}.certificate");
+    match certificate {
+        None => violations.require(
+            !has(Method::TlsClientAuth),
+            &field,
+            "must be set: tls_client_auth needs to know the name",
+        ),
+        Some(_) if !has(Method::TlsClientAuth) => violations.push(
+            format!("{FIELD}.methods"),
+            "must have tls_client_auth: without it the certificate would do nothing",
+        ),
+        Some(certificate) => check_certificate_name(&field, certificate, violations),
+    }
+}
+
+/// Checks a name that a certificate must have.
+pub(super) fn check_certificate_name(field: &str, certificate: &CertificateName, violations: &mut FieldViolations) {
+    match &certificate.name {
+        None => violations.push(field, "must have either `san_uri` or `san_dns`"),
+        Some(Name::SanUri(uri)) => {
+            let scheme = uri.split_once("://").is_some_and(|(scheme, rest)| {
+                !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !rest.is_empty()
+            });
+            let fits = uri.len() <= MAX_URI_BYTES && uri.bytes().all(|byte| byte.is_ascii_graphic());
+            violations.require(
+                scheme && fits,
+                &format!("{field}.san_uri"),
+                "must be a URI of at most 2048 printable ASCII characters",
+            );
+        }
+        Some(Name::SanDns(name)) => {
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(known);
+            violations.require(
+                name.len() <= MAX_DNS_BYTES && name.split('.').all(label),
+                &format!("{field}.san_dns"),
+                "must be a DNS name of at most 253 bytes without `*`",
+            );
+        }
+    }
 }
 
 /// Anybody can say that they are a public client, so whatever rests on the client alone is not for one.
@@ -134,6 +181,7 @@ mod tests {
             methods: methods.iter().map(|method| *method as i32).collect(),
             keys,
             workload: None,
+            certificate: None,
         }
     }
 
@@ -195,6 +243,43 @@ mod tests {
         ] {
             violates(declared(&signs, uri(bad)), &[], &["client_authentication.jwks_uri"]);
         }
+    }
+
+    #[test]
+    fn a_certificate_is_named_exactly() {
+        let certificate = |name: Option<Name>| ClientAuthentication {
+            certificate: Some(CertificateName { name }),
+            ..declared(&[Method::TlsClientAuth], None)
+        };
+        let uri = |uri: &str| certificate(Some(Name::SanUri(uri.to_owned())));
+        let dns = |name: &str| certificate(Some(Name::SanDns(name.to_owned())));
+        violates(uri("spiffe://example.org/ns/shop/sa/cart"), &[], &[]);
+        violates(dns("cart.shop.svc.cluster.local"), &[], &[]);
+        for bad in [
+            "",
+            "cart",
+            "spiffe://",
+            "://a",
+            "spiffe://a b",
+            "spiffe://a\n",
+            &format!("a://{}", "x".repeat(2_045)),
+        ] {
+            violates(uri(bad), &[], &["client_authentication.certificate.san_uri"]);
+        }
+        for bad in ["", ".", "*.example", "a..b", "a.", "a b", &"x".repeat(64)] {
+            violates(dns(bad), &[], &["client_authentication.certificate.san_dns"]);
+        }
+        violates(certificate(None), &[], &["client_authentication.certificate"]);
+        violates(
+            declared(&[Method::TlsClientAuth], None),
+            &[],
+            &["client_authentication.certificate"],
+        );
+        let useless = ClientAuthentication {
+            methods: vec![Method::Secret as i32],
+            ..dns("cart.example")
+        };
+        violates(useless, &[], &["client_authentication.methods"]);
     }
 
     #[test]

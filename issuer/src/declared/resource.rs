@@ -2,6 +2,7 @@
 
 use tokenbind_proto::v1::{BindingType, Resource};
 
+use super::authentication::check_certificate_name;
 use super::binding_type;
 use super::text::{audience_problem, client_id_problem, resource_id_problem, scope_problem};
 use crate::admin_access::ADMIN_AUDIENCE;
@@ -25,6 +26,9 @@ pub fn check_resource(resource: &Resource) -> FieldViolations {
     );
     violations.set("accepted_scopes", &resource.accepted_scopes, 64, scope_problem);
     check_binding(resource, &mut violations);
+    if let Some(certificate) = &resource.caller_certificate {
+        check_certificate_name("caller_certificate", certificate, &mut violations);
+    }
     violations.require(
         resource.allow_stale_seconds <= MAX_ALLOW_STALE_SECONDS,
         "allow_stale_seconds",

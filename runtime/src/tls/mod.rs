@@ -8,7 +8,7 @@
 mod files;
 mod peer;
 
-pub use peer::PeerCertificate;
+pub use peer::{PeerCertificate, SubjectName};
 
 use crate::{
     config::Violations,

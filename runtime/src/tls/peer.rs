@@ -19,7 +19,25 @@ pub struct PeerCertificate {
     pub uris: Vec<String>,
 }
 
+/// A name in `subjectAltName`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubjectName {
+    /// The one URI of the certificate.
+    Uri(String),
+    /// One of its DNS names.
+    Dns(String),
+}
+
 impl PeerCertificate {
+    /// Whether it has this name, and still lives. Of two URIs none counts: a SPIFFE ID has to be the only one.
+    pub fn is(&self, name: &SubjectName, now_seconds: u64) -> bool {
+        let named = match name {
+            SubjectName::Uri(expected) => matches!(self.uris.as_slice(), [uri] if uri == expected),
+            SubjectName::Dns(expected) => self.dns_names.iter().any(|name| name.eq_ignore_ascii_case(expected)),
+        };
+        named && u64::try_from(self.not_after).is_ok_and(|end| now_seconds < end)
+    }
+
     /// Reads a certificate in DER. `None` if it is none, or holds a name twice over: which one is meant, nobody should guess.
     pub fn read(der: &[u8]) -> Option<Self> {
         let (rest, certificate) = X509Certificate::from_der(der).ok()?;
@@ -48,5 +66,46 @@ impl PeerCertificate {
         }
         let certificates = extensions.get::<TlsConnectInfo<TcpConnectInfo>>()?.peer_certs()?;
         Self::read(certificates.first()?).map(Arc::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_whole_name_of_a_live_certificate() {
+        let text = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let of = |dns: &[&str], uris: &[&str]| PeerCertificate {
+            sha256: [0; 32],
+            not_after: 100,
+            dns_names: text(dns),
+            uris: text(uris),
+        };
+        let dns = SubjectName::Dns("Pod.example".to_owned());
+        let uri = SubjectName::Uri("spiffe://a/b".to_owned());
+        assert!(of(&["x", "pod.EXAMPLE"], &[]).is(&dns, 99));
+        assert!(of(&[], &["spiffe://a/b"]).is(&uri, 99));
+        for (certificate, name, now) in [
+            (of(&["pod.example"], &[]), &dns, 100),
+            (of(&["*.example", "pod.example.evil", "example", ""], &[]), &dns, 99),
+            (of(&[], &["Pod.example"]), &dns, 99),
+            (of(&["spiffe://a/b"], &[]), &uri, 99),
+            (of(&[], &["spiffe://a/b", "spiffe://a/c"]), &uri, 99),
+            (of(&[], &["spiffe://a/b", "spiffe://a/b"]), &uri, 99),
+            (of(&[], &["spiffe://A/b"]), &uri, 99),
+            (of(&[], &["spiffe://a/b/"]), &uri, 99),
+            (of(&[], &[]), &uri, 99),
+            (
+                PeerCertificate {
+                    not_after: -1,
+                    ..of(&["pod.example"], &[])
+                },
+                &dns,
+                0,
+            ),
+        ] {
+            assert!(!certificate.is(name, now), "{certificate:?} {name:?}");
+        }
     }
 }

@@ -75,6 +75,7 @@ impl Setting {
             methods: methods.iter().map(|method| *method as i32).collect(),
             keys,
             workload,
+            certificate: None,
         };
         let made = self
             .stack

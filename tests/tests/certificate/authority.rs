@@ -1,6 +1,6 @@
 //! A certificate authority of the test's own.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Identity};
 
@@ -43,10 +43,21 @@ impl Authority {
         Certificate::from_pem(&self.pem)
     }
 
-    /// A certificate of this name.
+    /// A certificate of this DNS name.
     pub(crate) fn certify(&self, name: &str) -> Certified {
+        self.certify_with(CertificateParams::new([name.to_owned()]).unwrap())
+    }
+
+    /// A certificate with these URIs, as a SPIFFE workload has one with one.
+    pub(crate) fn certify_uris(&self, uris: &[&str]) -> Certified {
+        let mut params = CertificateParams::new([]).unwrap();
+        let uris = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap()));
+        params.subject_alt_names = uris.collect();
+        self.certify_with(params)
+    }
+
+    fn certify_with(&self, params: CertificateParams) -> Certified {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Certified {
             der: certificate.der().to_vec(),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod authority;
+mod identity;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;

@@ -244,7 +244,11 @@ async fn a_reader_that_is_slow_is_waited_for() {
         }
     });
     let request = with_credentials(service.basic(), ());
-    let caller = service.grpc.standing(request.metadata()).await.unwrap();
+    let caller = service
+        .grpc
+        .standing(request.metadata(), request.extensions())
+        .await
+        .unwrap();
     let grpc = service.grpc.clone();
     let mut answers = Answers::of(MAX_OPEN, |answers| grpc.answer_all(caller, questions, answers));
     let settle = async || {

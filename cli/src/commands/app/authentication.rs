@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use tokenbind_proto::v1::certificate_name::Name;
 use tokenbind_proto::v1::client_authentication::Keys;
-use tokenbind_proto::v1::{ClientAuthentication, ClientAuthenticationMethod, WorkloadIdentity};
+use tokenbind_proto::v1::{CertificateName, ClientAuthentication, ClientAuthenticationMethod, WorkloadIdentity};
 
 use crate::error::CliError;
 use crate::input::Stdin;
@@ -32,6 +33,20 @@ pub(super) struct AuthenticationArgs {
     /// What that issuer calls it
     #[arg(long, value_name = "SUBJECT", requires = "workload_issuer")]
     workload_subject: Option<String>,
+
+    /// The one URI of its certificate, such as a SPIFFE ID, for `tls_client_auth`
+    #[arg(long, value_name = "URI", requires = "methods")]
+    san_uri: Option<String>,
+
+    /// A DNS name of its certificate, for `tls_client_auth`
+    #[arg(long, value_name = "NAME", requires = "methods", conflicts_with = "san_uri")]
+    san_dns: Option<String>,
+}
+
+/// Takes the two ways to name a certificate for one name.
+pub(crate) fn certificate_name(uri: Option<String>, dns: Option<String>) -> Option<CertificateName> {
+    let name = uri.map(Name::SanUri).or_else(|| dns.map(Name::SanDns))?;
+    Some(CertificateName { name: Some(name) })
 }
 
 impl AuthenticationArgs {
@@ -48,6 +63,7 @@ impl AuthenticationArgs {
         Ok(Some(ClientAuthentication {
             methods: self.methods.into_iter().map(|method| method as i32).collect(),
             keys,
+            certificate: certificate_name(self.san_uri, self.san_dns),
             workload: workload.map(|(trusted_issuer, subject)| WorkloadIdentity {
                 trusted_issuer,
                 subject,

@@ -1,6 +1,6 @@
 //! `tokenbind app`.
 
-mod authentication;
+pub(crate) mod authentication;
 mod manage;
 mod secrets;
 mod settings;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use tokenbind_index::{Clock, Entropy, ManualClock, SecretHash};
 use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, UserRecord};
-use tokenbind_proto::v1::{Application, BindingType, GrantType, Resource, Source, TokenFormat, User};
+use tokenbind_proto::v1::certificate_name::Name;
+use tokenbind_proto::v1::{Application, BindingType, CertificateName, GrantType, Resource, Source, TokenFormat, User};
 
 use super::{Administration, PageRequest};
 use crate::applications::Applications;
@@ -238,6 +239,9 @@ async fn resources_are_updated_and_deleted() {
         enforce_binding: true,
         accepted_binding_types: vec![BindingType::ClientRequest.into()],
         allow_stale_seconds: 30,
+        caller_certificate: Some(CertificateName {
+            name: Some(Name::SanDns("orders.example".into())),
+        }),
         source: Source::Api.into(),
         resource_id: "orders".into(),
     };

@@ -25,7 +25,7 @@ pub async fn require_admin<T: Sync>(access: &AdminAccess, request: &Request<T>) 
 pub fn presented_token<T>(request: &Request<T>) -> Result<PresentedToken, IssuerError> {
     let bearer = match Credentials::from_metadata(request.metadata()) {
         Ok(Some(Credentials::Bearer(token))) => Some(token),
-        Ok(Some(Credentials::Basic { .. }) | None) => None,
+        Ok(Some(Credentials::Basic { .. } | Credentials::Certificate { .. }) | None) => None,
         Err(CredentialsError::Malformed) => return Err(IssuerError::InvalidToken),
         Err(error @ CredentialsError::Repeated) => {
             return Err(IssuerError::invalid_field("authorization", error.to_string()));

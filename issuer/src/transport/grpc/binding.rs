@@ -48,7 +48,13 @@ impl BindingRpc {
         }
         let mut violations = FieldViolations::new();
         let peer = Peer::of(request.remote_addr());
-        let client = presented_client(request.metadata(), peer, ClientFields::none(), &mut violations)?;
+        let client = presented_client(
+            request.metadata(),
+            peer,
+            request.extensions(),
+            ClientFields::none(),
+            &mut violations,
+        )?;
         violations.finish()?;
         let client = client.ok_or(IssuerError::CredentialsMissing)?;
         Ok(Caller::Application(

@@ -3,6 +3,8 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use tokenbind_index::MAX_TOKEN_BYTES;
 use tokenbind_runtime::credentials::{Credentials, CredentialsError};
+use tokenbind_runtime::tls::PeerCertificate;
+use tonic::Extensions;
 use tonic::metadata::MetadataMap;
 
 use super::checks;
@@ -58,14 +60,17 @@ impl ClientFields {
 pub(super) fn presented_client(
     metadata: &MetadataMap,
     peer: Peer,
+    extensions: &Extensions,
     fields: ClientFields,
     violations: &mut FieldViolations,
 ) -> Result<Option<PresentedClient>, IssuerError> {
     fields.check(violations);
-    match Credentials::from_metadata(metadata) {
+    let credentials = Credentials::from_metadata(metadata);
+    let credentials = credentials.map(|found| found.map(|found| found.or_certificate(extensions)));
+    match credentials {
         Ok(None) => {
             check_proofs(fields.proofs(), violations);
-            in_message(fields, peer)
+            in_message(fields, peer, extensions)
         }
         Ok(Some(Credentials::Basic { id, secret })) => {
             checks::client_id(violations, "authorization", &id);
@@ -76,6 +81,16 @@ pub(super) fn presented_client(
             Ok(Some(PresentedClient {
                 client_id: id,
                 proof: Proof::Secret(secret),
+                peer,
+            }))
+        }
+        Ok(Some(Credentials::Certificate { id, certificate })) => {
+            checks::client_id(violations, "authorization", &id);
+            let named_again = fields.id.is_empty() || fields.id == id;
+            check_proofs(fields.proofs() + 1 + usize::from(!named_again), violations);
+            Ok(Some(PresentedClient {
+                client_id: id,
+                proof: Proof::Certificate(certificate),
                 peer,
             }))
         }
@@ -94,7 +109,11 @@ pub(super) fn presented_client(
     }
 }
 
-fn in_message(fields: ClientFields, peer: Peer) -> Result<Option<PresentedClient>, IssuerError> {
+fn in_message(
+    fields: ClientFields,
+    peer: Peer,
+    extensions: &Extensions,
+) -> Result<Option<PresentedClient>, IssuerError> {
     let has_assertion = !fields.assertion.expose_secret().is_empty();
     let known = matches!(fields.assertion_type.as_str(), "" | JWT_BEARER_ASSERTION);
     if has_assertion && !known {
@@ -109,7 +128,8 @@ fn in_message(fields: ClientFields, peer: Peer) -> Result<Option<PresentedClient
     let proof = if has_assertion {
         Proof::Assertion(fields.assertion)
     } else if fields.secret.expose_secret().is_empty() {
-        Proof::None
+        // Who comes with one may be an application that it proves, or a public one that is bound to it.
+        PeerCertificate::of(extensions).map_or(Proof::None, Proof::Certificate)
     } else {
         Proof::Secret(fields.secret)
     };

@@ -63,7 +63,7 @@ impl TokenService for TokenRpc {
 /// Revokes what a message names.
 pub(crate) async fn revoke(issuer: &Issuer, request: Request<RevokeTokenRequest>) -> Result<u64, IssuerError> {
     let peer = Peer::of(request.remote_addr());
-    let (metadata, _, message) = request.into_parts();
+    let (metadata, extensions, message) = request.into_parts();
     let mut violations = FieldViolations::new();
     let fields = ClientFields {
         id: message.client_id,
@@ -71,7 +71,7 @@ pub(crate) async fn revoke(issuer: &Issuer, request: Request<RevokeTokenRequest>
         assertion_type: message.client_assertion_type,
         assertion: message.client_assertion.into(),
     };
-    let client = presented_client(&metadata, peer, fields, &mut violations)?;
+    let client = presented_client(&metadata, peer, &extensions, fields, &mut violations)?;
     checks::length(&mut violations, "token", &message.token, 1, MAX_TOKEN_BYTES);
     // A hint that is wrong or unknown changes nothing: each token says what it is.
     checks::length(&mut violations, "token_type_hint", &message.token_type_hint, 0, 64);
@@ -85,7 +85,7 @@ pub(crate) async fn revoke(issuer: &Issuer, request: Request<RevokeTokenRequest>
 pub(crate) fn issue_request(request: Request<IssueTokenRequest>) -> Result<IssueRequest, IssuerError> {
     let certificate_sha256 = certificate_sha256(&request);
     let peer = Peer::of(request.remote_addr());
-    let (metadata, _, message) = request.into_parts();
+    let (metadata, extensions, message) = request.into_parts();
     let mut violations = FieldViolations::new();
     let fields = ClientFields {
         id: message.client_id,
@@ -93,7 +93,7 @@ pub(crate) fn issue_request(request: Request<IssueTokenRequest>) -> Result<Issue
         assertion_type: message.client_assertion_type,
         assertion: message.client_assertion.into(),
     };
-    let client = presented_client(&metadata, peer, fields, &mut violations)?;
+    let client = presented_client(&metadata, peer, &extensions, fields, &mut violations)?;
     // What is wrong with it is told below, in the order of the fields.
     let presented = BindingId::parse(&message.token_binding_id).ok().flatten();
     let presented = presented.map(BindingValue::ClientRequest);

@@ -22,8 +22,9 @@ use tokenbind_proto::v1::{
     ValidateTokensRequest, WatchTokenRequest,
 };
 use tokenbind_runtime::credentials::{self, Credentials};
+use tokenbind_runtime::tls::PeerCertificate;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use crate::caller::{Caller, CallerError, Callers, PresentedCredentials};
 use crate::engine::Validator;
@@ -62,8 +63,19 @@ impl ValidationGrpc {
     }
 
     /// The credentials of a caller that stays, which are good.
-    pub(crate) async fn standing(&self, metadata: &MetadataMap) -> Result<Standing, Status> {
+    pub(crate) async fn standing(&self, metadata: &MetadataMap, extensions: &Extensions) -> Result<Standing, Status> {
         let value = authorization(metadata)?;
+        if let Some(credentials) = certificate(value, extensions) {
+            let presented = self.callers.presented(Some(&credentials));
+            let presented = presented.map_err(|error| status::caller(&error))?;
+            let verified = self.callers.verify(&presented).await;
+            verified.map_err(|error| status::caller(&error))?;
+            // Never recalled by what `authorization` says: that alone proves nothing.
+            return Ok(Standing {
+                presented,
+                digest: None,
+            });
+        }
         let verified = self.callers.identify_by(value).await;
         verified.map_err(|error| status::caller(&error))?;
         let credentials = credentials(metadata)?;
@@ -79,8 +91,12 @@ impl ValidationGrpc {
         self.callers.recall(standing.digest.as_ref()?, moment)
     }
 
-    async fn identify(&self, metadata: &MetadataMap, moment: Moment) -> Result<Caller, Status> {
-        let caller = self.callers.identify_at(authorization(metadata)?, moment).await;
+    async fn identify<T>(&self, request: &Request<T>, moment: Moment) -> Result<Caller, Status> {
+        let value = authorization(request.metadata())?;
+        let caller = match certificate(value, request.extensions()) {
+            Some(credentials) => Box::pin(self.callers.identify(Some(&credentials))).await,
+            None => self.callers.identify_at(value, moment).await,
+        };
         caller.map_err(|error| status::caller(&error))
     }
 
@@ -173,7 +189,7 @@ impl ValidationService for ValidationGrpc {
         request: Request<ValidateTokenRequest>,
     ) -> Result<Response<ValidateTokenResponse>, Status> {
         let moment = self.validator.moment();
-        let caller = self.identify(request.metadata(), moment).await?;
+        let caller = self.identify(&request, moment).await?;
         let request = request.into_inner();
         let checked = request::check_one(&request)?;
         match self.answer_kept(&caller, &request, checked, Place::Whole, moment)? {
@@ -189,7 +205,7 @@ impl ValidationService for ValidationGrpc {
         &self,
         request: Request<ValidateTokensRequest>,
     ) -> Result<Response<ValidateTokensResponse>, Status> {
-        let caller = self.identify(request.metadata(), self.validator.moment()).await?;
+        let caller = self.identify(&request, self.validator.moment()).await?;
         let requests = request.into_inner().requests;
         let checked = request::check_batch(&requests)?;
         let mut responses = Vec::with_capacity(requests.len());
@@ -224,7 +240,7 @@ impl ValidationService for ValidationGrpc {
         &self,
         request: Request<Streaming<StreamValidateRequest>>,
     ) -> Result<Response<Self::StreamValidateStream>, Status> {
-        let caller = self.standing(request.metadata()).await?;
+        let caller = self.standing(request.metadata(), request.extensions()).await?;
         let admitted = self.calls.admit_stream().ok_or_else(|| status::too_many("streams"))?;
         let (grpc, questions) = (self.clone(), request.into_inner());
         let answers = Answers::of(stream::MAX_OPEN, |answers| async move {
@@ -240,7 +256,7 @@ impl ValidationService for ValidationGrpc {
         &self,
         request: Request<WatchTokenRequest>,
     ) -> Result<Response<Self::WatchTokenStream>, Status> {
-        let credentials = self.standing(request.metadata()).await?.presented;
+        let credentials = self.standing(request.metadata(), request.extensions()).await?.presented;
         let request = request.into_inner().request;
         let (_, checked) = request::check_field(request.as_ref())?;
         let admitted = self.calls.admit_watch().ok_or_else(|| status::too_many("watches"))?;
@@ -262,6 +278,7 @@ impl ValidationService for ValidationGrpc {
         request: Request<IntrospectTokenRequest>,
     ) -> Result<Response<IntrospectTokenResponse>, Status> {
         let credentials = Credentials::from_metadata(request.metadata());
+        let credentials = credentials.map(|found| found.map(|found| found.or_certificate(request.extensions())));
         let told = introspect(&self.validator, &self.callers, credentials, request.get_ref()).await;
         let told = told.map_err(status::introspection)?;
         Ok(Response::new(introspected(told.token.as_deref().map(Deref::deref))))
@@ -274,4 +291,11 @@ fn authorization(metadata: &MetadataMap) -> Result<Option<&[u8]>, Status> {
 
 fn credentials(metadata: &MetadataMap) -> Result<Option<Credentials>, Status> {
     Credentials::from_metadata(metadata).map_err(|_| status::caller(&CallerError::InvalidClient))
+}
+
+/// The certificate of the connection, where there is one and `authorization` says without a secret whose it is to be.
+fn certificate(authorization: Option<&[u8]>, extensions: &Extensions) -> Option<Credentials> {
+    PeerCertificate::of(extensions)?;
+    let credentials = Credentials::parse(authorization?).ok()?.or_certificate(extensions);
+    matches!(credentials, Credentials::Certificate { .. }).then_some(credentials)
 }

@@ -6,7 +6,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::request::Parts;
+use http::{HeaderValue, Request, StatusCode};
 use secrecy::ExposeSecret as _;
 use tokenbind_index::IndexError;
 use tokenbind_proto::v1::IntrospectTokenRequest;
@@ -33,7 +34,7 @@ pub(super) async fn answer(State(shared): State<Shared>, request: Request<Body>)
 async fn answered(shared: &Shared, request: Request<Body>) -> Result<Response, OAuthError> {
     let (parts, form) = Form::read(request, &[]).await?;
     let signer = chosen(shared, accepted(&parts.headers))?;
-    let Introspected { caller, token } = introspected(shared, parts.headers, form).await?;
+    let Introspected { caller, token } = introspected(shared, parts, form).await?;
     let told = members::of(token.as_deref().map(|token| &**token));
     let Some((issuer, signer)) = signer else {
         return Ok(json(&told));
@@ -60,7 +61,7 @@ fn chosen(shared: &Shared, accepted: Accepted) -> Result<Option<(&str, &Introspe
     }
 }
 
-async fn introspected(shared: &Shared, headers: HeaderMap, mut form: Form) -> Result<Introspected, OAuthError> {
+async fn introspected(shared: &Shared, parts: Parts, mut form: Form) -> Result<Introspected, OAuthError> {
     let mut text = |name| {
         form.take(name)
             .map_or_else(String::new, |value| value.expose_secret().to_owned())
@@ -69,7 +70,8 @@ async fn introspected(shared: &Shared, headers: HeaderMap, mut form: Form) -> Re
         token: text("token"),
         token_type_hint: text("token_type_hint"),
     };
-    let credentials = Credentials::from_metadata(&MetadataMap::from_headers(headers));
+    let credentials = Credentials::from_metadata(&MetadataMap::from_headers(parts.headers));
+    let credentials = credentials.map(|found| found.map(|found| found.or_certificate(&parts.extensions)));
     introspect(&shared.validator, &shared.callers, credentials, &message)
         .await
         .map_err(to_answer)
