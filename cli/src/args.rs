@@ -157,6 +157,7 @@ fn quiet(log: &str) -> TelemetryArgs {
         log: log.to_owned(),
         otlp_endpoint: None,
         metrics_listen: None,
+        audit_all: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Flags and environment variables of the binary, checked all at once.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std:
 
 const MAX_REPLICAS: u32 = 16;
 const MAX_WAIT_MS: u64 = 10_000;
+const MAX_AUDIT_ENTRIES: u64 = 100_000_000;
 const MAX_KEY_WAIT_SECONDS: u64 = 86_400;
 const MAX_ROTATION_HOURS: u64 = 87_600;
 
@@ -122,6 +124,16 @@ struct IssuingArgs {
     )]
     signing_key_rotation_hours: u64,
 
+    /// Entries that the Redis stream `<namespace>:audit` keeps of the audit trail, the newest, about so many, at most 100,000,000; 0: the
+    /// trail is in the log alone
+    #[arg(
+        long,
+        env = "TOKENBIND_AUDIT_STREAM_ENTRIES",
+        value_name = "COUNT",
+        default_value_t = 0
+    )]
+    audit_stream_entries: u64,
+
     /// Development only: generate the keys that are not given. No other issuer and no later run has them
     #[arg(long, env = "TOKENBIND_GENERATE_KEYS")]
     generate_keys: bool,
@@ -154,6 +166,8 @@ pub struct IssuerConfig {
     pub key_wait: Duration,
     /// Makes signing keys.
     pub rotation: Option<RotationTimer>,
+    /// How many entries the stream of the audit trail keeps, if there is to be one.
+    pub audit_stream_entries: Option<NonZeroU64>,
     /// Some of the keys were generated.
     pub generated_keys: bool,
     /// Where users are.
@@ -205,6 +219,10 @@ impl IssuerArgs {
             None if issuing.generate_keys => Some(OpaqueKeys::generate(entropy)),
             None => missing_key("--opaque-key", &mut violations),
         };
+        let audit_entries = issuing.audit_stream_entries;
+        if audit_entries > MAX_AUDIT_ENTRIES {
+            violations.push("--audit-stream-entries", format!("must be 0 to {MAX_AUDIT_ENTRIES}"));
+        }
         let peers = if issuing.ignore_peer_addresses {
             PeerAddresses::Ignore
         } else {
@@ -232,6 +250,7 @@ impl IssuerArgs {
                 opaque_keys: opaque_keys?,
                 key_wait,
                 rotation,
+                audit_stream_entries: NonZeroU64::new(audit_entries),
                 generated_keys,
                 directory: directory?,
                 peers,

@@ -8,6 +8,7 @@ pub mod admin_access;
 pub mod application;
 pub mod applications;
 pub mod args;
+pub mod audit;
 pub mod bindings;
 pub mod catalog;
 pub mod claims;

@@ -9,15 +9,18 @@ use tokenbind_index::{Clock, Entropy, Store, SystemClock, SystemEntropy, Watched
 use tokenbind_issuer::Issuer;
 use tokenbind_issuer::applications::{Applications, LEASE};
 use tokenbind_issuer::args::{IssuerArgs, IssuerConfig};
+use tokenbind_issuer::audit::AuditWriter;
 use tokenbind_issuer::password::PasswordPool;
 use tokenbind_issuer::run::{self, IssuerSetup};
 use tokenbind_issuer::throttle::Throttle;
 use tokenbind_issuer::trust::Trust;
 use tokenbind_runtime::admin::AdminServer;
+use tokenbind_runtime::audit::{self, Fields};
 use tokenbind_runtime::config::ServerArgs;
 use tokenbind_runtime::shutdown::Shutdown;
 use tokenbind_runtime::telemetry::{self, Telemetry};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::Receiver;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -38,11 +41,15 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(violations) => return fail(USAGE, &format!("the configuration is wrong:\n{violations}")),
     };
-    let telemetry = match telemetry::init("tokenbind-issuer", &config.telemetry) {
+    let (tap, events) = config
+        .audit_stream_entries
+        .map(|_| audit::tap(config.telemetry.audit_all))
+        .unzip();
+    let telemetry = match telemetry::init_with("tokenbind-issuer", &config.telemetry, tap) {
         Ok(telemetry) => telemetry,
         Err(error) => return fail(1, &error.to_string()),
     };
-    let outcome = start(config, entropy, &telemetry).await;
+    let outcome = start(config, entropy, events, &telemetry).await;
     if let Err(error) = &outcome {
         tracing::error!(error, "the issuer stopped");
     }
@@ -54,7 +61,12 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Telemetry) -> Result<(), BoxError> {
+async fn start(
+    config: IssuerConfig,
+    entropy: Arc<dyn Entropy>,
+    events: Option<Receiver<Fields>>,
+    telemetry: &Telemetry,
+) -> Result<(), BoxError> {
     let shutdown = Shutdown::on_signals()?;
     let metrics = config.telemetry.metrics_listen.zip(telemetry.metrics());
     let cannot_listen = |address, error| format!("cannot listen on {address}: {error}");
@@ -74,6 +86,8 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
     let mut options = RedisOptions::new(config.redis_url, config.namespace.clone());
     options.acknowledgement = config.acknowledgement;
     let store = RedisIndex::connect_lazily(&options).await?;
+    let writer = config.audit_stream_entries.zip(events);
+    let writer = writer.map(|(entries, events)| AuditWriter::start(store.clone(), entries.get(), events));
     let clock: Arc<dyn Clock> = Arc::new(WatchedClock::new(Arc::new(SystemClock), config.skew));
     let counters = Arc::new(store.clone());
     let opaque_keys = Arc::new(config.opaque_keys);
@@ -110,6 +124,9 @@ async fn start(config: IssuerConfig, entropy: Arc<dyn Entropy>, telemetry: &Tele
     tracing::info!(address = %listener.local_addr()?, "listening");
     let outcome = prepared.serve(listener).await;
     shutdown.finish().await;
+    if let Some(writer) = writer {
+        writer.finish().await;
+    }
     Ok(outcome?)
 }
 

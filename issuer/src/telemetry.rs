@@ -48,7 +48,7 @@ pub const KEY_RELOADS: &str = "tokenbind_key_reloads_total";
 pub const CATALOG_RELOADS: &str = "tokenbind_catalog_reloads_total";
 
 /// The target of the trail.
-pub(crate) const AUDIT: &str = "audit";
+pub(crate) const AUDIT: &str = tokenbind_runtime::audit::TARGET;
 
 /// Describes the metrics to the recorder, if there is one.
 pub fn describe() {
@@ -166,6 +166,11 @@ pub(crate) fn refused(client_id: Option<&str>, error: &IssuerError) {
     let reason = error.reason();
     counter!(ISSUE_ERRORS, "reason" => reason).increment(1);
     tracing::info!(target: AUDIT, event = "refused", client_id, reason);
+}
+
+/// Somebody was not let administer, or revoke: whom they said to be is not known.
+pub(crate) fn administration_refused(error: &IssuerError) {
+    tracing::info!(target: AUDIT, event = "administration_refused", reason = error.reason());
 }
 
 /// Somebody has to wait from now on. Whom they guessed at is in the lines of the refusals before.

@@ -1,6 +1,7 @@
 //! Logs, traces and metrics of a process: the only part that is global to it.
 
 use crate::{
+    audit::Tap,
     config::{LogFormat, TelemetryConfig},
     metrics::{self, MetricsError},
 };
@@ -55,6 +56,18 @@ pub struct Telemetry {
 /// # Errors
 /// Something is wrong with the collector's address, or the process has telemetry already.
 pub fn init(service_name: &'static str, config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
+    init_with(service_name, config, None)
+}
+
+/// The same with a tap on the audit trail.
+///
+/// # Errors
+/// As of [`init`].
+pub fn init_with(
+    service_name: &'static str,
+    config: &TelemetryConfig,
+    tap: Option<Tap>,
+) -> Result<Telemetry, TelemetryError> {
     let traces = config
         .otlp_endpoint
         .as_deref()
@@ -65,6 +78,7 @@ pub fn init(service_name: &'static str, config: &TelemetryConfig) -> Result<Tele
     tracing_subscriber::registry()
         .with(log_layer(config))
         .with(otel)
+        .with(tap.map(Tap::layer))
         .try_init()?;
     // Otherwise the text of a panic would break the form of the logs.
     panic::set_hook(Box::new(|panic| {

@@ -26,7 +26,7 @@ pub const FACTS: &str = "tokenbind_facts_total";
 pub const INTROSPECTIONS: &str = "tokenbind_introspections_total";
 
 /// Where the audit log goes: allowed at level debug, refused at level info.
-pub const AUDIT: &str = "audit";
+pub const AUDIT: &str = tokenbind_runtime::audit::TARGET;
 
 /// Counts and logs. The counters are looked up once, so that a call costs an addition.
 pub(crate) struct Observer {
@@ -77,9 +77,9 @@ impl Observer {
         let (resource, reason) = (question.resource.id(), verdict.reason.as_str_name());
         let (client_id, binding_ref) = described(verdict.token.as_deref().map(Deref::deref));
         if verdict.decision() == Decision::Allow {
-            tracing::debug!(target: AUDIT, resource, reason, client_id, binding_ref = binding_ref(), "token allowed");
+            tracing::debug!(target: AUDIT, event = "token_allowed", resource, reason, client_id, binding_ref = binding_ref(), "token allowed");
         } else {
-            tracing::info!(target: AUDIT, resource, reason, client_id, binding_ref = binding_ref(), "token refused");
+            tracing::info!(target: AUDIT, event = "token_refused", resource, reason, client_id, binding_ref = binding_ref(), "token refused");
         }
     }
 
@@ -88,7 +88,7 @@ impl Observer {
         counter.increment(1);
         let (client_id, binding_ref) = described(active);
         let (resource, active) = (caller.id(), active.is_some());
-        tracing::debug!(target: AUDIT, resource, active, client_id, binding_ref = binding_ref(), "token introspected");
+        tracing::debug!(target: AUDIT, event = "token_introspected", resource, active, client_id, binding_ref = binding_ref(), "token introspected");
     }
 }
 

@@ -96,6 +96,7 @@ impl ClientArgs {
             log: self.log.clone(),
             otlp_endpoint: self.otlp_endpoint.clone(),
             metrics_listen: None,
+            audit_all: false,
         }
     }
 }

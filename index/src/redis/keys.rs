@@ -103,6 +103,13 @@ impl Keys {
         key
     }
 
+    /// The stream of the audit trail.
+    pub(super) fn audit(&self) -> Vec<u8> {
+        let mut key = self.namespace.as_str().as_bytes().to_vec();
+        key.extend_from_slice(b":audit");
+        key
+    }
+
     fn tagged(&self, opening: &[u8], tag: &[u8], room: usize) -> Vec<u8> {
         let namespace = self.namespace.as_str().as_bytes();
         let mut key = Vec::with_capacity(namespace.len() + opening.len() + tag.len() + 1 + room);

@@ -6,6 +6,7 @@
 //! second write is right.
 
 mod attempts;
+mod audit;
 mod barrier;
 mod connect;
 mod documents;

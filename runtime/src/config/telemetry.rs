@@ -1,6 +1,7 @@
 //! The settings of logs, traces and metrics.
 
 use super::Violations;
+use crate::audit;
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -16,6 +17,10 @@ pub struct TelemetryArgs {
     /// What to log: a level (off, error, warn, info, debug, trace) for tokenbind, and target=level for a library
     #[arg(long, env = "TOKENBIND_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
+
+    /// Audit also every token that was issued (issuer), or judged good (validator); costs a good part of what the call does
+    #[arg(long, env = "TOKENBIND_AUDIT_ALL")]
+    pub audit_all: bool,
 
     /// OpenTelemetry collector that receives traces by OTLP over gRPC, http://HOST:PORT [default: no traces]
     #[arg(long, env = "TOKENBIND_OTLP_ENDPOINT", value_name = "URL")]
@@ -42,6 +47,8 @@ pub struct TelemetryConfig {
     pub log_format: LogFormat,
     /// What is logged.
     pub log_filter: Targets,
+    /// Whether the audit trail has everything.
+    pub audit_all: bool,
     /// The collector that receives traces.
     pub otlp_endpoint: Option<String>,
     /// Where metrics are served.
@@ -53,6 +60,7 @@ impl Default for TelemetryConfig {
         Self {
             log_format: LogFormat::Human,
             log_filter: Targets::new().with_default(LevelFilter::INFO),
+            audit_all: false,
             otlp_endpoint: None,
             metrics_listen: None,
         }
@@ -65,12 +73,13 @@ impl TelemetryArgs {
         let log_format = LogFormat::from_str(self.log_format.trim(), true)
             .map_err(|_| violations.push("--log-format", "must be human or json"))
             .ok();
-        let log_filter = parse_filter(&self.log, violations);
+        let log_filter = parse_filter(&self.log, self.audit_all, violations);
         let otlp_endpoint = optional(self.otlp_endpoint, |text| parse_endpoint(text, violations));
         let metrics_listen = optional(self.metrics_listen, |text| violations.parse("--metrics-listen", &text));
         Some(TelemetryConfig {
             log_format: log_format?,
             log_filter: log_filter?,
+            audit_all: self.audit_all,
             otlp_endpoint: otlp_endpoint.ok()?,
             metrics_listen: metrics_listen.ok()?,
         })
@@ -85,9 +94,12 @@ fn optional<T>(text: Option<String>, parse: impl FnOnce(String) -> Option<T>) ->
 /// Levels and `target=level` pairs, separated by commas.
 ///
 /// A bare level more verbose than `info` means tokenbind's own modules: below that, HTTP libraries may log what they carry.
-fn parse_filter(text: &str, violations: &mut Violations) -> Option<Targets> {
+fn parse_filter(text: &str, audit_all: bool, violations: &mut Violations) -> Option<Targets> {
     const OWN: &str = "tokenbind";
     let mut filter = Targets::new().with_default(LevelFilter::INFO);
+    if audit_all {
+        filter = filter.with_target(audit::TARGET, LevelFilter::DEBUG);
+    }
     for directive in text.split(',').map(str::trim) {
         let (target, level) = directive.split_once('=').unwrap_or(("", directive));
         // An empty level and a bare target would parse as something that nobody means.

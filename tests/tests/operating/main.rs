@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is how a test fails")]
 
+mod audit;
 mod catalog;
 mod clock;
 mod rotating;

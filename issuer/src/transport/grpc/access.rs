@@ -8,6 +8,7 @@ use tonic::{Request, Status};
 use super::status::to_status;
 use crate::admin_access::{AdminAccess, Administrator, PresentedToken};
 use crate::error::IssuerError;
+use crate::telemetry;
 
 /// The metadata key of a binding id, where a message has no field for it.
 pub const BINDING_ID_KEY: &str = "token-binding-id";
@@ -18,7 +19,11 @@ pub const BINDING_ID_KEY: &str = "token-binding-id";
 /// The status to answer to anybody else.
 pub async fn require_admin<T: Sync>(access: &AdminAccess, request: &Request<T>) -> Result<Administrator, Status> {
     let presented = presented_token(request).map_err(to_status)?;
-    access.authorize(&presented).await.map_err(to_status)
+    let administrator = access.authorize(&presented).await;
+    administrator.map_err(|error| {
+        telemetry::administration_refused(&error);
+        to_status(error)
+    })
 }
 
 /// The token, and the proof of its binding, that a call came with.

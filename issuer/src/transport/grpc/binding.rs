@@ -21,6 +21,7 @@ use crate::bindings::{Caller, Listed, Live};
 use crate::client;
 use crate::context::Issuer;
 use crate::error::{FieldViolations, IssuerError};
+use crate::telemetry;
 use crate::throttle::Peer;
 
 const DEFAULT_PAGE: u32 = 100;
@@ -44,7 +45,9 @@ impl BindingRpc {
     async fn caller<T: Sync>(&self, request: &Request<T>) -> Result<Caller, IssuerError> {
         let presented = presented_token(request)?;
         if presented.bearer.is_some() {
-            return Ok(Caller::Administrator(self.access.authorize(&presented).await?));
+            let administrator = self.access.authorize(&presented).await;
+            let administrator = administrator.inspect_err(telemetry::administration_refused)?;
+            return Ok(Caller::Administrator(administrator));
         }
         let mut violations = FieldViolations::new();
         let peer = Peer::of(request.remote_addr());
