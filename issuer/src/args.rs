@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use tokenbind_index::redis::{Acknowledgement, RedisOptions};
 use tokenbind_index::{Entropy, Namespace, SkewLimits, SystemClock};
 use tokenbind_runtime::config::{ClockArgs, ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
+use tokenbind_runtime::tls::ServerTls;
 
 use crate::catalog::CatalogSource;
 use crate::directory::{DirectoryArgs, DirectoryConfig};
@@ -235,6 +236,8 @@ impl IssuerArgs {
         });
         let server = self.server.check(DEFAULT_LISTEN, &mut violations);
         let telemetry = self.telemetry.check(&mut violations);
+        let asks = |server: &ServerConfig| server.tls.as_ref().is_some_and(ServerTls::asks_for_certificates);
+        let client_certificates = server.as_ref().is_some_and(asks);
         let config = (|| {
             Some(IssuerConfig {
                 redis_url: redis_url?,
@@ -242,6 +245,7 @@ impl IssuerArgs {
                 namespace: namespace?,
                 issuer_url: issuer_url?,
                 http: HttpSettings {
+                    client_certificates,
                     introspection_endpoint,
                     cors_origins: cors_origins?,
                 },

@@ -3,6 +3,7 @@
 use crate::{
     http::{Answered, Http},
     rpc::{AnswerBody, Handled, Rpc},
+    tls::PeerCertificate,
 };
 use bytes::Bytes;
 use http::{Request, Response, Version, header::CONTENT_TYPE};
@@ -37,11 +38,16 @@ impl Front {
 pub(crate) struct Conversation<Peer> {
     front: Front,
     peer: Peer,
+    certificate: Option<Arc<PeerCertificate>>,
 }
 
 impl<Peer> Conversation<Peer> {
-    pub(crate) fn new(front: Front, peer: Peer) -> Self {
-        Self { front, peer }
+    pub(crate) fn new(front: Front, peer: Peer, certificate: Option<Arc<PeerCertificate>>) -> Self {
+        Self {
+            front,
+            peer,
+            certificate,
+        }
     }
 }
 
@@ -56,6 +62,9 @@ where
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         // Where tonic looks for it.
         request.extensions_mut().insert(self.peer.clone());
+        if let Some(certificate) = &self.certificate {
+            request.extensions_mut().insert(Arc::clone(certificate));
+        }
         if is_rpc(&request) {
             Answering::Rpc(self.front.rpc.call(request.map(Body::new)))
         } else {

@@ -5,7 +5,7 @@ use crate::{
     connection::{Accepted, Connection, Cutter},
     front::{Conversation, Front},
     greeting::Greeted,
-    tls::ServerTls,
+    tls::{PeerCertificate, ServerTls},
 };
 use futures::{Stream, StreamExt};
 use hyper_util::{
@@ -74,19 +74,22 @@ impl Lane {
             }
         };
         match &self.tls {
-            None => self.converse(connection).await,
+            None => self.converse(connection, None).await,
             Some(tls) => match tls.accept(connection).await {
-                Ok(stream) => self.converse(stream).await,
+                Ok(stream) => {
+                    let certificate = PeerCertificate::shown(stream.get_ref().1);
+                    self.converse(stream, certificate).await;
+                }
                 Err(error) => tracing::debug!(%error, "no TLS with a client"),
             },
         }
     }
 
-    async fn converse<IO>(&self, io: IO)
+    async fn converse<IO>(&self, io: IO, certificate: Option<Arc<PeerCertificate>>)
     where
         IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
-        let conversation = Conversation::new(self.front.clone(), io.connect_info());
+        let conversation = Conversation::new(self.front.clone(), io.connect_info(), certificate);
         let io = TokioIo::new(Greeted::new(io));
         let mut conversing = pin!(self.protocols.serve_connection(io, conversation));
         let outcome = tokio::select! {

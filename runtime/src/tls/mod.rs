@@ -110,6 +110,11 @@ impl ServerTls {
         time::timeout(HANDSHAKE_TIMEOUT, handshake).await?
     }
 
+    /// Whether clients are asked for certificates.
+    pub fn asks_for_certificates(&self) -> bool {
+        self.0.files.client_ca.is_some()
+    }
+
     /// Reads the files again whenever they have changed, until `shutdown`. Files that do not fit together, as a pair of which one half
     /// is written, change nothing: they are told in the log and tried again when they change.
     pub(crate) fn keep_current(&self, shutdown: &Shutdown) {

@@ -2,8 +2,8 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::Extensions;
+use rustls::ServerConnection;
 use std::sync::Arc;
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// The certificate of a client. It comes from the TLS connection alone: no header can say the same.
@@ -61,11 +61,13 @@ impl PeerCertificate {
 
     /// The certificate of the connection that a call came on, if its client showed one.
     pub fn of(extensions: &Extensions) -> Option<Arc<Self>> {
-        if let Some(known) = extensions.get::<Arc<Self>>() {
-            return Some(Arc::clone(known));
-        }
-        let certificates = extensions.get::<TlsConnectInfo<TcpConnectInfo>>()?.peer_certs()?;
-        Self::read(certificates.first()?).map(Arc::new)
+        extensions.get::<Arc<Self>>().map(Arc::clone)
+    }
+
+    /// The certificate that the client of a connection has shown.
+    pub(crate) fn shown(connection: &ServerConnection) -> Option<Arc<Self>> {
+        let leaf = connection.peer_certificates()?.first()?;
+        Self::read(leaf).map(Arc::new)
     }
 }
 

@@ -90,7 +90,7 @@ async fn c20_a_token_in_the_uri_is_refused() {
     }
     Setting::assert_active(&setting.introspect(&token).await);
     // Over gRPC the same token administers nothing.
-    let request = with_authorization(tokenbind_proto::v1::RotateSigningKeyRequest {}, &bearer(&token));
+    let request = with_authorization(tokenbind_proto::v1::RotateSigningKeyRequest::default(), &bearer(&token));
     setting.stack.keys().rotate_signing_key(request).await.unwrap_err();
     setting.assert_works().await;
 }

@@ -41,6 +41,7 @@ impl Trusting {
                 methods: vec![Method::PrivateKeyJwt.into()],
                 keys: Some(Keys::JwksJson(own.jwks().to_string())),
                 workload: None,
+                ..Default::default()
             }),
             ..every_grant("signs", TokenFormat::Jwt)
         };

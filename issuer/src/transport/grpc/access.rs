@@ -1,8 +1,8 @@
 //! Who calls, from the metadata and the connection of a call.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use tokenbind_index::BindingId;
 use tokenbind_runtime::credentials::{Credentials, CredentialsError};
+use tokenbind_runtime::tls::PeerCertificate;
 use tonic::{Request, Status};
 
 use super::status::to_status;
@@ -45,9 +45,7 @@ pub fn presented_token<T>(request: &Request<T>) -> Result<PresentedToken, Issuer
 
 /// SHA-256 of the client certificate (DER) of the connection, which TLS has verified (RFC 8705, section 3).
 pub fn certificate_sha256<T>(request: &Request<T>) -> Option<[u8; 32]> {
-    let certificates = request.peer_certs()?;
-    let leaf = certificates.first()?;
-    digest(&SHA256, leaf.as_ref()).as_ref().try_into().ok()
+    PeerCertificate::of(request.extensions()).map(|certificate| certificate.sha256)
 }
 
 fn binding_id<T>(request: &Request<T>) -> Result<Option<BindingId>, IssuerError> {

@@ -10,7 +10,7 @@ use tokenbind_jose::Algorithm;
 use tokenbind_runtime::http::cacheable;
 
 use super::{HttpSettings, JWKS_PATH, REVOCATION_PATH, TOKEN_PATH};
-use crate::client::AUTHENTICATION_METHODS;
+use crate::client::{AUTHENTICATION_METHODS, CERTIFICATE_METHOD};
 use crate::context::Issuer;
 use crate::grant;
 
@@ -40,6 +40,8 @@ pub(super) async fn answer(State(metadata): State<Metadata>, headers: HeaderMap)
 fn document(issuer_url: &str, settings: &HttpSettings) -> Value {
     let base = issuer_url.trim_end_matches('/');
     let endpoint = |path: &str| format!("{base}{path}");
+    let by_certificate = settings.client_certificates.then_some(CERTIFICATE_METHOD);
+    let methods: Vec<_> = AUTHENTICATION_METHODS.into_iter().chain(by_certificate).collect();
     let algorithms = Algorithm::ALL.map(Algorithm::as_str);
     let mut document = json!({
         "issuer": issuer_url,
@@ -47,9 +49,9 @@ fn document(issuer_url: &str, settings: &HttpSettings) -> Value {
         "revocation_endpoint": endpoint(REVOCATION_PATH),
         "jwks_uri": endpoint(JWKS_PATH),
         "grant_types_supported": grant::ALL.map(grant::identifier),
-        "token_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
+        "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
-        "revocation_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
+        "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
     });
     if let (Some(endpoint), Some(members)) = (&settings.introspection_endpoint, document.as_object_mut()) {

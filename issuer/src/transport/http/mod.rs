@@ -29,6 +29,8 @@ pub struct HttpSettings {
     pub introspection_endpoint: Option<String>,
     /// Whose pages may call from a browser.
     pub cors_origins: Vec<HeaderValue>,
+    /// Whether clients are asked for certificates.
+    pub client_certificates: bool,
 }
 
 /// What an issuer answers over HTTP. If the issuer identifier has a path, everything is there, and also without it: a proxy may
