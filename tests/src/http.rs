@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -57,15 +57,28 @@ impl Http {
 
     /// The same inside TLS, trusting this authority (PEM) and calling the server `localhost`.
     #[must_use]
-    pub fn over_tls(mut self, authority: &str) -> Self {
+    pub fn over_tls(self, authority: &str) -> Self {
+        self.over_tls_as(authority, None)
+    }
+
+    /// The same with a certificate and its key (PEM) of the client's own.
+    #[must_use]
+    pub fn over_tls_as(mut self, authority: &str, own: Option<(&str, &str)>) -> Self {
         // An error says that there is one already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(authority.as_bytes()).expect("a certificate");
         roots.add(authority).expect("an authority");
-        let mut config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let builder = ClientConfig::builder().with_root_certificates(roots);
+        let mut config = match own {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate");
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+                let config = builder.with_client_auth_cert(vec![certificate], key);
+                config.expect("a certificate of the key")
+            }
+        };
         config.alpn_protocols = vec![self.protocol().to_vec()];
         self.tls = Some(Arc::new(config));
         self

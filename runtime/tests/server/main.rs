@@ -10,6 +10,7 @@
 mod abuse;
 mod configuration;
 mod health;
+mod http;
 mod limits;
 mod metrics;
 mod panics;

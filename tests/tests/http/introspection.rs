@@ -60,9 +60,9 @@ async fn c26_to_c28_only_who_may_know_is_told_and_nothing_of_dead_tokens() {
         .ask(&short, &[("grant_type", "client_credentials")])
         .await
         .text("access_token");
-    // The last character of a signature can be one of four.
-    let (rest, last) = live.split_at(live.len() - 1);
-    let changed = format!("{rest}{}", if last == "A" { "Q" } else { "A" });
+    let (body, signature) = live.rsplit_once('.').unwrap();
+    let other = if signature.starts_with('A') { 'B' } else { 'A' };
+    let changed = format!("{body}.{other}{}", &signature[1..]);
     for dead in ["x", &superseded, &revoked, &changed, &live[1..], "a.b.c", "tbo_x"] {
         Setting::assert_inactive(&setting.introspect(dead).await);
     }

@@ -29,7 +29,8 @@ impl Trusting {
         };
         let sections = format!(
             "trusted_issuers:\n  - name: cluster\n    issuer: {}\n    algorithms: [EdDSA]\n    jwks_uri: {}\n\
-             exchange_policies:\n{}{}",
+             exchange_policies:\n{}{}  - name: acting\n    client_ids: [jwt]\n    subject_client_ids: [jwt]\n    \
+             actor_issuer: cluster\n    actors: [\"system:*\"]\n    audiences: [orders-api]\n    scopes: [orders.read]\n",
             server.url(),
             server.jwks_uri(),
             policy("token_exchange"),
@@ -206,6 +207,42 @@ async fn c33_to_c43_no_intake_takes_what_is_not_right_in_every_way() {
     let answer = trusting.authenticated(&own).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     trusting.authenticated(&own).await.assert_error(401, "invalid_client");
+    // C45 to C51: who acts for whom is told; the result stays bound to what the subject token was.
+    let login = trusting
+        .setting
+        .login(&trusting.setting.jwt, "phone")
+        .await
+        .text("access_token");
+    let actor = trusting.cluster.sign(&trusting.account("3"));
+    let delegation = [
+        ("grant_type", EXCHANGE),
+        ("subject_token", &login),
+        ("subject_token_type", tokenbind_tests::ACCESS_TOKEN),
+        ("actor_token", &actor),
+        ("actor_token_type", JWT),
+        ("tokenBindingId", "phone"),
+    ];
+    for wrong in [
+        &delegation[..4],
+        &[&delegation[..3], &delegation[4..]].concat(),
+        &delegation[..5],
+        &delegation[..2],
+    ] {
+        let answer = trusting.setting.ask(&trusting.setting.jwt, wrong).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+    }
+    let delegated = trusting.setting.ask(&trusting.setting.jwt, &delegation).await;
+    assert_eq!(delegated.status, 200, "{delegated:?}");
+    let told = trusting
+        .setting
+        .introspect(&delegated.text("access_token"))
+        .await
+        .json();
+    assert_eq!(
+        (&told["sub"], &told["binding_type"]),
+        (&json!("user:ada"), &json!("client-request"))
+    );
+    assert_eq!(told["act"]["sub"], "ext:cluster:system:cart");
     // C4: a secret beside it is one proof too many.
     let form = [
         ("grant_type", "client_credentials"),

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokenbind_proto::v1::{BindingType, TokenFormat};
 use tokenbind_tests::{DEADLINE, Http, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -48,7 +52,12 @@ async fn the_same_inside_tls_as_the_client_chooses() {
     let authority = params.self_signed(&key).unwrap().pem();
     let own = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let certificate = certificate.signed_by(&own, &Issuer::new(params, key)).unwrap().pem();
+    let issuer = Issuer::new(params, key);
+    let certificate = certificate.signed_by(&own, &issuer).unwrap().pem();
+    let client_key = KeyPair::generate().unwrap();
+    let client = CertificateParams::new(["client".to_owned()]).unwrap();
+    let client = client.signed_by(&client_key, &issuer).unwrap();
+    let (client_der, client, client_key) = (client.der().to_vec(), client.pem(), client_key.serialize_pem());
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &str| {
         let path = folder.path().join(name);
@@ -57,7 +66,18 @@ async fn the_same_inside_tls_as_the_client_chooses() {
     };
     let (cert, key) = (file("cert.pem", &certificate), file("key.pem", &own.serialize_pem()));
     let installation = setting.stack.installation.as_ref().unwrap();
-    let (_process, address) = installation.start_issuer(&["--tls-cert", &cert, "--tls-key", &key]);
+    let ca = file("ca.pem", &authority);
+    let arguments = [
+        "--tls-cert",
+        &cert,
+        "--tls-key",
+        &key,
+        "--tls-client-ca",
+        &ca,
+        "--tls-client-auth",
+        "optional",
+    ];
+    let (_process, address) = installation.start_issuer(&arguments);
 
     let tls = Http::new(&address).over_tls(&authority);
     let port = address.rsplit_once(':').unwrap().1;
@@ -73,6 +93,32 @@ async fn the_same_inside_tls_as_the_client_chooses() {
         let answer = server.post(TOKEN, Some(&setting.opaque.basic()), &CLIENT).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         Setting::assert_active(&setting.introspect(&answer.text("access_token")).await);
+    }
+    // V8, C30: what is issued over a connection with a certificate is bound to it, and says so.
+    let mut bound = tokenbind_tests::shop("bound", TokenFormat::Jwt);
+    bound.binding_type = BindingType::Certificate.into();
+    let bound = setting.stack.create_app(bound).await.unwrap();
+    let server = Http::new(&address);
+    let own = (client.as_str(), client_key.as_str());
+    let thumbprint = URL_SAFE_NO_PAD.encode(digest(&SHA256, &client_der));
+    for server in [server.clone(), server.over_http2()] {
+        let without = server
+            .clone()
+            .over_tls(&authority)
+            .post(TOKEN, Some(&bound.basic()), &CLIENT)
+            .await;
+        without.assert_error(400, "invalid_request");
+        let with = server
+            .over_tls_as(&authority, Some(own))
+            .post(TOKEN, Some(&bound.basic()), &CLIENT)
+            .await;
+        assert_eq!(
+            (with.status, with.text("binding_type").as_str()),
+            (200, "certificate"),
+            "{with:?}"
+        );
+        let told = setting.introspect(&with.text("access_token")).await.json();
+        assert_eq!(told["cnf"], serde_json::json!({"x5t#S256": thumbprint}));
     }
     // What is no TLS gets nothing.
     let mut plain = TcpStream::connect(&address).await.unwrap();

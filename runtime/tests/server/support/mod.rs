@@ -79,7 +79,8 @@ impl Server {
         let callee = Callee::default();
         let services = Services::new()
             .with_descriptors(Callee::descriptors())
-            .add_service(callee.clone());
+            .add_service(callee.clone())
+            .with_http(crate::http::routes());
         let readiness = Readiness::watch(&services.names(), probe, Duration::from_millis(5), &shutdown).await;
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
