@@ -12,6 +12,7 @@ use crate::setting::{Scheme, Setting};
 const CASES: &str = "100";
 /// Where chance begins; another one with `TOKENBIND_TEST_FUZZ_SEED`.
 const SEED: &str = "7009";
+
 fn document(service: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/openapi/{service}.yaml"))
 }
@@ -30,7 +31,9 @@ fn fuzz(setting: &Setting, service: &str, url: &str) -> BTreeMap<String, u32> {
     fuzzer.args(["--url", url, "--no-color", "--generation-database", "none"]);
     fuzzer.args(["--max-examples", &cases]);
     fuzzer.args(["--seed", &or("TOKENBIND_TEST_FUZZ_SEED", SEED)]);
-    fuzzer.args(["--request-timeout", "30", "--continue-on-failure"]);
+    fuzzer.args(["--request-timeout", "60", "--continue-on-failure"]);
+    // A machine on which making cases up takes long is no fault of the services.
+    fuzzer.args(["--suppress-health-check", "all"]);
     fuzzer.env("SCHEMATHESIS_HOOKS", "fuzz_hooks").current_dir(place.path());
     let printed = run(setting, fuzzer, service, limit).unwrap_or_else(|written| panic!("{written}"));
     let answered = printed.lines().filter_map(|line| line.strip_prefix("answered "));
