@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod canaries;
+mod foreign;
 mod watch;
 
 use tokenbind_proto::v1::{
@@ -29,6 +30,12 @@ async fn s18_a18_no_secret_is_readable_anywhere() {
     let mut canaries = Canaries::default();
     use_everything(&stack, &mut canaries).await;
 
+    assert_unreadable(&mut stack, monitor, &canaries, "shop-jwt").await;
+}
+
+/// Searches everything that the stack, which has an application of this name, has left behind.
+async fn assert_unreadable(stack: &mut Stack, monitor: Monitor, canaries: &Canaries, client_id: &str) {
+    let redis = stack.redis.as_ref().unwrap();
     let mut evidence = dump(&mut redis.connection());
     assert!(evidence.len() > 20, "the dump has what was stored");
     evidence.push(monitor.stop());
@@ -44,7 +51,7 @@ async fn s18_a18_no_secret_is_readable_anywhere() {
         assert_eq!(found, None, "{name} is readable as {form:?}");
     }
     // The search itself finds what is there: keys in Redis, commands to it, names in the logs and in the metrics.
-    for known in ["tokenbind:", "shop-jwt", "tokenbind_tokens_issued_total", "EVALSHA"] {
+    for known in ["tokenbind:", client_id, "tokenbind_tokens_issued_total", "EVALSHA"] {
         assert!(evidence.iter().any(|part| part.contains(known)), "{known}");
     }
 }
