@@ -40,7 +40,7 @@ fn application(own: &ForeignKey) -> Application {
         client_authentication: Some(ClientAuthentication {
             methods: vec![Method::PrivateKeyJwt.into()],
             keys: Some(Keys::JwksJson(own.jwks().to_string())),
-            workload: None,
+            ..ClientAuthentication::default()
         }),
         ..shop("signs", TokenFormat::Opaque)
     }
