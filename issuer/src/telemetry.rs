@@ -102,6 +102,12 @@ fn start_at_zero() {
     for kind in ["unavailable", "full", "misconfigured", "corrupt"] {
         counter!(INDEX_ERRORS, "kind" => kind).increment(0);
     }
+    for outcome in ["ok", "failed"] {
+        counter!(CATALOG_RELOADS, "outcome" => outcome).increment(0);
+        for kind in ["signing", "opaque"] {
+            counter!(KEY_RELOADS, "kind" => kind, "outcome" => outcome).increment(0);
+        }
+    }
     for what in ["secret", "password"] {
         counter!(THROTTLED, "what" => what).increment(0);
     }

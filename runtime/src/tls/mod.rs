@@ -123,6 +123,9 @@ impl ServerTls {
             "Seconds since 1970 at which the server's certificate ends."
         );
         describe_counter!(RELOADS, "Times that changed TLS files were read, by outcome.");
+        for outcome in ["ok", "failed"] {
+            counter!(RELOADS, "outcome" => outcome).increment(0);
+        }
         self.show_end();
         let tls = self.clone();
         shutdown.spawn(async move {
