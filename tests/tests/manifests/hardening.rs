@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::cluster::{Cluster, container, entries, items, name};
 use crate::render::{OVERLAYS, overlay};
 
-/// Everything that is rendered; a kind that grants rights (Role, ClusterRoleBinding, …) is none of them, nor is a Secret.
-const KINDS: [&str; 12] = [
+/// Everything that is rendered; a kind that grants rights (Role, `ClusterRoleBinding`, …) is none of them, nor is a Secret.
+const KINDS: [&str; 11] = [
     "Namespace",
     "ServiceAccount",
     "ConfigMap",
@@ -18,7 +18,6 @@ const KINDS: [&str; 12] = [
     "NetworkPolicy",
     "Certificate",
     "PodMonitor",
-    "Kustomization",
 ];
 
 /// What of a pod's specification is used. Another field (hostNetwork, hostPID, …) needs a thought first.

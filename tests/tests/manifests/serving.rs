@@ -22,7 +22,7 @@ use crate::render::{documents, overlay, repository};
 use crate::running::{Files, Node};
 
 /// `kubectl` as far as the page uses it: it keeps what would be applied. Secrets are made by the real one where it is here.
-const KUBECTL: &str = r##"#!/bin/sh
+const KUBECTL: &str = r#"#!/bin/sh
 set -e
 here=$(dirname "$0")
 case "$1 $2" in
@@ -38,7 +38,7 @@ case "$1 $2" in
   "rollout status") echo "deployment successfully rolled out" ;;
   *) echo "the stand-in does not know: $*" >&2; exit 2 ;;
 esac
-"##;
+"#;
 
 /// The commands below the headings that a reader follows with a cluster.
 fn commands() -> String {

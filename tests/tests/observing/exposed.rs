@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::documented::{Metric, metrics};
 
-async fn get(address: &str, path: &str) -> String {
+pub(crate) async fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -37,7 +37,7 @@ fn families(exposition: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
     for line in exposition.lines().filter(|line| !line.is_empty()) {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
-            current = name.to_owned();
+            name.clone_into(&mut current);
             found.insert(current.clone(), (kind.to_owned(), BTreeSet::new()));
         } else if !line.starts_with('#') {
             assert!(line.starts_with(&current), "{line} has no type");
