@@ -154,7 +154,15 @@ fn every_service_leads_to_a_port() {
                 cluster.get("Service", &format!("{who}-headless"))["spec"]["clusterIP"],
                 "None"
             );
-            assert!(cluster.get("Service", who)["spec"].get("clusterIP").is_none());
+            let balanced = &cluster.get("Service", who)["spec"];
+            assert!(balanced.get("clusterIP").is_none());
+            let tls = cluster.find("Certificate", who).is_some();
+            let (name, port) = if tls { ("https", 443) } else { ("http", 80) };
+            let http = &balanced["ports"][1];
+            assert!(
+                http["name"] == name && http["port"] == port && http["appProtocol"] == name,
+                "{http}"
+            );
             assert!(selects(
                 &workload["spec"]["selector"],
                 &workload["spec"]["template"]["metadata"]["labels"]
