@@ -18,8 +18,11 @@ mod foreign;
 mod http;
 mod process;
 mod proxy;
+mod redis_cluster;
 mod redis_dump;
+mod redis_sentinel;
 mod redis_server;
+mod redis_tls;
 mod services;
 mod stack;
 
@@ -33,10 +36,14 @@ pub use foreign::{Behaviour, ForeignIssuer, ForeignKey, now};
 pub use http::{Http, HttpAnswer, encode};
 pub use process::Process;
 pub use proxy::{Flow, Proxy, Weather};
+pub use redis_cluster::RedisCluster;
 pub use redis_dump::dump;
+pub use redis_sentinel::{MASTER_NAME, RedisSentinel};
 pub use redis_server::{RedisServer, free_port};
 pub use services::{
     ADMIN_ID, ADMIN_SECRET, ADMIN_SECRET_SHA256, Installation, start_service, start_validator, start_validator_at,
     validator_command,
 };
+pub use redis_tls::{RedisCertificates, RedisTls};
+pub use services::{ADMIN_ID, ADMIN_SECRET, ADMIN_SECRET_SHA256, Installation, start_validator, start_validator_at};
 pub use stack::{Backend, Stack, api, mask, shop};

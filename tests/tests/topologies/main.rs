@@ -1,0 +1,3 @@
+//! The services over every Redis that operators run.
+
+mod servers;
