@@ -24,12 +24,31 @@ use crate::store::Revision;
 /// each change makes about one other answer old.
 const COUNTERS: usize = 1 << 20;
 
+/// How many places can have a session at the same time.
+pub(crate) const PLACES: usize = 256;
+
 /// The state of the changes before a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     session: u64,
     counter: u32,
     version: u32,
+}
+
+impl Stamp {
+    /// Where it was read.
+    pub(crate) fn place(&self) -> usize {
+        place_of(self.session)
+    }
+}
+
+/// Each session has a number of its own, which says also where it is.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the rest is less than the number of places"
+)]
+pub(crate) fn place_of(session: u64) -> usize {
+    (session % PLACES as u64) as usize
 }
 
 /// What was read, and from when.
@@ -84,8 +103,8 @@ pub trait TrackedIndex: Send + Sync + 'static {
 pub(crate) struct Changes {
     counters: Box<[AtomicU32]>,
     hasher: RandomState,
-    /// The session whose answers may be used; 0 is none.
-    session: AtomicU64,
+    /// Of each place the session whose answers may be used; 0 is none.
+    sessions: Box<[AtomicU64]>,
     watchers: Watchers,
 }
 
@@ -94,15 +113,20 @@ impl Changes {
         Self {
             counters: (0..COUNTERS).map(|_| AtomicU32::new(0)).collect(),
             hasher: RandomState::new(),
-            session: AtomicU64::new(0),
+            sessions: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
             watchers: Watchers::default(),
         }
     }
 
-    /// From now on the answers of this session may be used, and no other's.
+    /// From now on the answers of this session may be used, and of its place no other's.
     pub(crate) fn begin(&self, session: u64) {
-        self.session.store(session, Ordering::SeqCst);
+        self.session(session).store(session, Ordering::SeqCst);
         self.watchers.wake_all();
+    }
+
+    /// What is known of the place of a session.
+    fn session(&self, session: u64) -> &AtomicU64 {
+        &self.sessions[place_of(session)]
     }
 
     /// Everything may have changed.
@@ -113,10 +137,10 @@ impl Changes {
         self.watchers.wake_all();
     }
 
-    /// Forgets everything, if this session is the one whose answers are used.
+    /// Forgets everything that was read in this session, if its answers are used.
     pub(crate) fn end(&self, session: u64) -> bool {
         let ended = self
-            .session
+            .session(session)
             .compare_exchange(session, 0, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok();
         if ended {
@@ -165,7 +189,8 @@ impl Changes {
     }
 
     pub(crate) fn is_current(&self, stamp: &Stamp) -> bool {
-        self.session.load(Ordering::SeqCst) == stamp.session && self.version(stamp.counter) == stamp.version
+        self.session(stamp.session).load(Ordering::SeqCst) == stamp.session
+            && self.version(stamp.counter) == stamp.version
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the counters are fewer than 2^32")]

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use http::HeaderValue;
-use secrecy::SecretString;
-use tokenbind_index::redis::{Acknowledgement, RedisOptions};
+use tokenbind_index::redis::{Acknowledgement, Credentials, Password, RedisOptions, TlsFiles};
 use tokenbind_index::{Entropy, Namespace, SkewLimits, SystemClock};
-use tokenbind_runtime::config::{ClockArgs, ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
+use tokenbind_runtime::config::{
+    ClockArgs, RedisArgs, ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations,
+};
 use tokenbind_runtime::tls::ServerTls;
 
 use crate::catalog::CatalogSource;
@@ -37,6 +38,8 @@ pub struct IssuerArgs {
     #[command(flatten)]
     issuing: IssuingArgs,
     #[command(flatten)]
+    redis: RedisArgs,
+    #[command(flatten)]
     directory: DirectoryArgs,
     #[command(flatten)]
     clock: ClockArgs,
@@ -49,10 +52,6 @@ pub struct IssuerArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Issuer")]
 struct IssuingArgs {
-    /// Redis that holds the binding index, `redis://[user[:password]@]host[:port][/database]`; required
-    #[arg(long, env = "TOKENBIND_REDIS_URL", value_name = "URL", hide_env_values = true)]
-    redis_url: Option<SecretString>,
-
     /// Prefix of every key in Redis, so that several installations can share one: 1 to 32 of a-z, 0-9, - and _
     #[arg(long, env = "TOKENBIND_NAMESPACE", value_name = "NAME", default_value = "tokenbind")]
     namespace: String,
@@ -148,11 +147,7 @@ struct IssuingArgs {
 #[derive(Debug)]
 pub struct IssuerConfig {
     /// Where the index is.
-    pub redis_url: SecretString,
-    /// How many replicas must have a revocation.
-    pub acknowledgement: Option<Acknowledgement>,
-    /// Prefixes its keys.
-    pub namespace: Namespace,
+    pub redis: RedisOptions,
     /// The claim `iss`.
     pub issuer_url: String,
     /// What is told over HTTP.
@@ -191,9 +186,9 @@ impl IssuerArgs {
     pub fn check(self, entropy: &dyn Entropy) -> Result<IssuerConfig, Violations> {
         let mut violations = Violations::new();
         let issuing = self.issuing;
-        let redis_url = required_redis(issuing.redis_url, &mut violations);
         let acknowledgement = acknowledgement(issuing.redis_min_replicas, issuing.redis_wait_ms, &mut violations);
         let namespace = violations.record("--namespace", Namespace::parse(&issuing.namespace));
+        let redis = redis_options(self.redis, namespace, &mut violations);
         let issuer_url = violations.plain_url("--issuer", issuing.issuer);
         let introspection_endpoint = issuing
             .introspection_endpoint
@@ -240,9 +235,10 @@ impl IssuerArgs {
         let client_certificates = server.as_ref().is_some_and(asks);
         let config = (|| {
             Some(IssuerConfig {
-                redis_url: redis_url?,
-                acknowledgement,
-                namespace: namespace?,
+                redis: RedisOptions {
+                    acknowledgement,
+                    ..redis?
+                },
                 issuer_url: issuer_url?,
                 http: HttpSettings {
                     client_certificates,
@@ -267,13 +263,28 @@ impl IssuerArgs {
     }
 }
 
-fn required_redis(url: Option<SecretString>, violations: &mut Violations) -> Option<SecretString> {
-    let Some(url) = url else {
-        violations.push("--redis-url", "is required; `tokenbind dev` runs without a Redis");
-        return None;
-    };
+/// How to reach the index; `None` means that violations were recorded.
+fn redis_options(args: RedisArgs, namespace: Option<Namespace>, violations: &mut Violations) -> Option<RedisOptions> {
+    args.check(violations);
+    let client = args.client_certificate();
+    let url = args.redis_url?;
     violations.record("--redis-url", RedisOptions::check_url(&url))?;
-    Some(url)
+    let password = args.redis_password.map(Password::Value);
+    Some(RedisOptions {
+        credentials: Credentials {
+            user: args.redis_user,
+            password: password.or(args.redis_password_file.map(Password::File)),
+        },
+        sentinel_credentials: Credentials {
+            user: args.redis_sentinel_user,
+            password: args.redis_sentinel_password_file.map(Password::File),
+        },
+        tls: TlsFiles {
+            authorities: args.redis_ca,
+            client,
+        },
+        ..RedisOptions::new(url, namespace?)
+    })
 }
 
 fn acknowledgement(replicas: u32, wait_ms: u64, violations: &mut Violations) -> Option<Acknowledgement> {
@@ -360,10 +371,10 @@ mod tests {
     #[test]
     fn the_least_for_development() {
         let config = check(&["--redis-url", "redis://localhost", "--generate-keys"]).unwrap();
-        assert!(config.generated_keys && config.catalog.is_none() && config.acknowledgement.is_none());
+        assert!(config.generated_keys && config.catalog.is_none() && config.redis.acknowledgement.is_none());
         assert_eq!(config.issuer_url, "http://localhost:7001");
         assert_eq!(
-            (config.namespace, config.server.listen),
+            (config.redis.namespace, config.server.listen),
             (Namespace::default(), DEFAULT_LISTEN)
         );
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
-use tokenbind_index::redis::{RedisIndex, RedisOptions, RedisTracking};
+use tokenbind_index::redis::{RedisIndex, RedisTracking};
 use tokenbind_index::{Clock, Entropy, Store, SystemClock, SystemEntropy, WatchedClock};
 use tokenbind_issuer::Issuer;
 use tokenbind_issuer::applications::{Applications, LEASE};
@@ -83,9 +83,7 @@ async fn start(
     if config.generated_keys {
         tracing::warn!("keys were generated: no other issuer and no later run has them. For development only");
     }
-    let mut options = RedisOptions::new(config.redis_url, config.namespace.clone());
-    options.acknowledgement = config.acknowledgement;
-    let store = RedisIndex::connect_lazily(&options).await?;
+    let store = RedisIndex::connect_lazily(&config.redis).await?;
     let writer = config.audit_stream_entries.zip(events);
     let writer = writer.map(|(entries, events)| AuditWriter::start(store.clone(), entries.get(), events));
     let clock: Arc<dyn Clock> = Arc::new(WatchedClock::new(Arc::new(SystemClock), config.skew));
@@ -95,7 +93,7 @@ async fn start(
     let declared = config.catalog.as_ref().map(|source| source.catalog().trust().clone());
     let trust = Trust::new(declared.unwrap_or_default(), Arc::clone(&clock))?;
     let store: Arc<dyn Store> = Arc::new(store);
-    let tracking = RedisTracking::start(&options, Arc::clone(&clock), LEASE)?;
+    let tracking = RedisTracking::start(&config.redis, Arc::clone(&clock), LEASE)?;
     let issuer = Issuer {
         applications: Arc::new(Applications::new(Arc::clone(&store), Some(Arc::new(tracking)))),
         store,
@@ -105,7 +103,7 @@ async fn start(
         clock,
         passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref())?),
         entropy,
-        namespace: config.namespace,
+        namespace: config.redis.namespace,
         issuer_url: config.issuer_url.into(),
         keys: Arc::new(config.keys),
         opaque_keys,

@@ -40,10 +40,9 @@ pub use redis_cluster::RedisCluster;
 pub use redis_dump::dump;
 pub use redis_sentinel::{MASTER_NAME, RedisSentinel};
 pub use redis_server::{RedisServer, free_port};
+pub use redis_tls::{RedisCertificates, RedisTls};
 pub use services::{
     ADMIN_ID, ADMIN_SECRET, ADMIN_SECRET_SHA256, Installation, start_service, start_validator, start_validator_at,
     validator_command,
 };
-pub use redis_tls::{RedisCertificates, RedisTls};
-pub use services::{ADMIN_ID, ADMIN_SECRET, ADMIN_SECRET_SHA256, Installation, start_validator, start_validator_at};
 pub use stack::{Backend, Stack, api, mask, shop};

@@ -48,6 +48,11 @@ impl Installation {
         Self { folder, redis_url }
     }
 
+    /// Where its Redis is.
+    pub fn redis_url(&self) -> &str {
+        &self.redis_url
+    }
+
     /// The private key that signs JWTs, as PEM.
     pub fn signing_key(&self) -> PathBuf {
         self.folder.path().join("signing/0001.pem")

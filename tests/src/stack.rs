@@ -115,8 +115,21 @@ impl Stack {
         issuer_arguments: &[&str],
         validator_arguments: &[&str],
     ) -> Self {
+        let stack = Self::installed(installation, issuer_arguments, validator_arguments).await;
+        Self {
+            redis: Some(redis),
+            ..stack
+        }
+    }
+
+    /// The same over whatever the installation says, which the test looks after.
+    pub async fn installed(
+        installation: Installation,
+        issuer_arguments: &[&str],
+        validator_arguments: &[&str],
+    ) -> Self {
         let (issuer, issuer_address) = installation.start_issuer(issuer_arguments);
-        let (validator, validator_address) = start_validator(&redis.url(), validator_arguments);
+        let (validator, validator_address) = start_validator(installation.redis_url(), validator_arguments);
         let client = Client::new(&issuer_address, &validator_address);
         let operator = App {
             id: ADMIN_ID.to_owned(),
@@ -129,7 +142,7 @@ impl Stack {
             admin_token,
             issuer_address,
             validator_address,
-            redis: Some(redis),
+            redis: None,
             installation: Some(installation),
             processes: vec![issuer, validator],
         }

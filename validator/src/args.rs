@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use secrecy::SecretString;
-use tokenbind_index::redis::RedisOptions;
+use tokenbind_index::redis::{Credentials, Password, RedisOptions, TlsFiles};
 use tokenbind_index::{Namespace, SkewLimits};
-use tokenbind_runtime::config::{ClockArgs, ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
+use tokenbind_runtime::config::{
+    ClockArgs, RedisArgs, ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations,
+};
 
 use crate::caller::MAX_RESOURCE_ID_BYTES;
 use crate::facts::CacheLimits;
@@ -33,6 +34,8 @@ pub struct ValidatorArgs {
     #[command(flatten)]
     clock: ClockArgs,
     #[command(flatten)]
+    redis: RedisArgs,
+    #[command(flatten)]
     server: ServerArgs,
     #[command(flatten)]
     telemetry: TelemetryArgs,
@@ -41,10 +44,6 @@ pub struct ValidatorArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Validator")]
 struct ValidatingArgs {
-    /// Redis that holds the binding index, `redis://[user[:password]@]host[:port][/database]`; required
-    #[arg(long, env = "TOKENBIND_REDIS_URL", value_name = "URL", hide_env_values = true)]
-    redis_url: Option<SecretString>,
-
     /// Prefix of every key in Redis, the same as the issuers': 1 to 32 of a-z, 0-9, - and _
     #[arg(long, env = "TOKENBIND_NAMESPACE", value_name = "NAME", default_value = "tokenbind")]
     namespace: String,
@@ -137,13 +136,8 @@ impl ValidatorArgs {
     pub fn check(self) -> Result<ValidatorConfig, Violations> {
         let mut violations = Violations::new();
         let validating = self.validating;
-        match &validating.redis_url {
-            Some(url) => drop(violations.record("--redis-url", RedisOptions::check_url(url))),
-            None => violations.push("--redis-url", "is required; `tokenbind dev` runs without a Redis"),
-        }
         let namespace = violations.record("--namespace", Namespace::parse(&validating.namespace));
-        let redis = validating.redis_url.zip(namespace);
-        let redis = redis.map(|(url, namespace)| RedisOptions::new(url, namespace));
+        let redis = redis_options(self.redis, namespace, &mut violations);
         let lease = violations.parse_in("--lease-ms", &validating.lease_ms, 100..=60_000);
         let entries = violations.parse_in("--cache-entries", &validating.cache_entries, 1..=100_000_000);
         let bytes = violations.parse_in("--cache-bytes", &validating.cache_bytes, 1 << 20..=1 << 40);
@@ -204,6 +198,30 @@ fn check_identity(issuer: Option<String>, key: Option<&Path>, violations: &mut V
     Some(Identity {
         issuer: violations.plain_url("--introspection-issuer", issuer)?,
         signer: signer.map(Arc::new),
+    })
+}
+
+/// How to reach the index; `None` means that violations were recorded.
+fn redis_options(args: RedisArgs, namespace: Option<Namespace>, violations: &mut Violations) -> Option<RedisOptions> {
+    args.check(violations);
+    let client = args.client_certificate();
+    let url = args.redis_url?;
+    violations.record("--redis-url", RedisOptions::check_url(&url))?;
+    let password = args.redis_password.map(Password::Value);
+    Some(RedisOptions {
+        credentials: Credentials {
+            user: args.redis_user,
+            password: password.or(args.redis_password_file.map(Password::File)),
+        },
+        sentinel_credentials: Credentials {
+            user: args.redis_sentinel_user,
+            password: args.redis_sentinel_password_file.map(Password::File),
+        },
+        tls: TlsFiles {
+            authorities: args.redis_ca,
+            client,
+        },
+        ..RedisOptions::new(url, namespace?)
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions, RedisTracking};
+use tokenbind_index::redis::{Access, ConnectError, RedisIndex, RedisOptions, RedisTracking};
 use tokenbind_index::{Clock, SkewLimits, SystemClock, WatchedClock};
 
 use crate::facts::{CacheLimits, FactInputs};
@@ -15,6 +15,10 @@ pub(crate) async fn over_redis(
     skew: SkewLimits,
     limits: CacheLimits,
 ) -> Result<FactInputs, ConnectError> {
+    let redis = &RedisOptions {
+        access: Access::ReadOnly,
+        ..redis.clone()
+    };
     let store = RedisIndex::connect_lazily(redis).await?;
     let clock: Arc<dyn Clock> = Arc::new(WatchedClock::new(Arc::new(SystemClock), skew));
     let tracking = RedisTracking::start(redis, Arc::clone(&clock), lease)?;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use redis::Script;
 
-use super::{RedisIndex, corrupt, index_error};
+use super::{RedisIndex, corrupt};
 use crate::attempts::{AttemptCounter, AttemptCounters, AttemptKey, MOST_BEYOND, Wait};
 use crate::error::IndexError;
 
@@ -76,17 +76,15 @@ impl AttemptScripts {
 #[async_trait]
 impl AttemptCounters for RedisIndex {
     async fn waits(&self, keys: &[AttemptKey]) -> Result<Vec<u64>, IndexError> {
-        if keys.is_empty() {
+        let Some(first) = keys.first() else {
             return Ok(Vec::new());
-        }
+        };
         let mut call = self.attempts.waits.prepare_invoke();
         for key in keys {
             call.key(self.keys.attempts(*key));
         }
-        let waits: Vec<u64> = call
-            .invoke_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
+        let first = self.keys.attempts(*first);
+        let waits: Vec<u64> = self.on_keys(&first, &call).await?;
         if waits.len() == keys.len() {
             return Ok(waits);
         }
@@ -94,19 +92,17 @@ impl AttemptCounters for RedisIndex {
     }
 
     async fn count_failure(&self, counters: &[AttemptCounter]) -> Result<Vec<Wait>, IndexError> {
-        if counters.is_empty() {
+        let Some(first) = counters.first() else {
             return Ok(Vec::new());
-        }
+        };
         let mut call = self.attempts.count.prepare_invoke();
         call.arg(MOST_BEYOND);
         for AttemptCounter { key, limit } in counters {
             call.key(self.keys.attempts(*key));
             call.arg(&[limit.free, limit.forgive_ms, limit.first_ms, limit.most_ms]);
         }
-        let waits: Vec<u64> = call
-            .invoke_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
+        let first = self.keys.attempts(first.key);
+        let waits: Vec<u64> = self.on_keys(&first, &call).await?;
         if waits.len() != 2 * counters.len() {
             return Err(corrupt("a script answered another number of counters"));
         }

@@ -1,6 +1,6 @@
 //! The audit trail as a stream in Redis.
 
-use super::{RedisIndex, index_error};
+use super::RedisIndex;
 use crate::error::IndexError;
 
 impl RedisIndex {
@@ -11,15 +11,13 @@ impl RedisIndex {
     /// Those of the store; then some of the events may be there.
     pub async fn append_audit(&self, events: &[Vec<(&'static str, String)>], entries: u64) -> Result<(), IndexError> {
         let key = self.keys.audit();
-        let mut connection = self.connection().await?;
         for fields in events {
             let mut command = redis::cmd("XADD");
             command.arg(&key).arg("MAXLEN").arg("~").arg(entries).arg("*");
             for (name, value) in fields {
                 command.arg(name).arg(value);
             }
-            let added: Result<String, _> = command.query_async(&mut connection).await;
-            added.map_err(|error| index_error(&error))?;
+            let _id: String = self.on_key(&key, &command).await?;
         }
         Ok(())
     }

@@ -1,13 +1,10 @@
-//! One heartbeat for everybody who needs to know that nothing has changed up to now.
+//! One heartbeat, or one look, for everybody who needs to know how things are now.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
-
-/// Whoever waits longer does better to read.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Those who wait for a heartbeat that is sent after they came. While one is on its way the others gather, and the next is
 /// for all of them: the more ask, the less each costs.
@@ -16,6 +13,7 @@ pub(super) struct Barrier {
     came: AtomicU64,
     wanted: Notify,
     answered: watch::Sender<Answered>,
+    patience: Duration,
 }
 
 /// For how many of those who came a heartbeat was answered, or will not be.
@@ -26,8 +24,10 @@ struct Answered {
 }
 
 impl Barrier {
-    pub(super) fn new() -> Self {
+    /// Nobody waits longer than `patience`.
+    pub(super) fn new(patience: Duration) -> Self {
         Self {
+            patience,
             came: AtomicU64::new(0),
             wanted: Notify::new(),
             answered: watch::Sender::new(Answered::default()),
@@ -37,6 +37,11 @@ impl Barrier {
     /// Waits until somebody wants a heartbeat.
     pub(super) async fn wanted(&self) {
         self.wanted.notified().await;
+    }
+
+    /// Wants a heartbeat without waiting for it.
+    pub(super) fn want(&self) {
+        self.wanted.notify_one();
     }
 
     /// Who came before a heartbeat that is sent now.
@@ -65,7 +70,7 @@ impl Barrier {
         }
         self.wanted.notify_one();
         let told = answered.wait_for(|answered| answered.heard >= mine || answered.unheard >= mine);
-        match timeout(PATIENCE, told).await {
+        match timeout(self.patience, told).await {
             Ok(Ok(answered)) => answered.heard >= mine,
             Ok(Err(_)) | Err(_) => false,
         }

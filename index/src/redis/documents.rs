@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 use redis::aio::ConnectionLike;
+use redis::{Cmd, RedisResult};
 
-use super::{RedisIndex, corrupt, index_error};
+use super::route::{Operation, Touches};
+use super::{RedisIndex, corrupt};
 use crate::document::{Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Put};
 use crate::error::IndexError;
 use crate::store::Revision;
@@ -19,17 +21,14 @@ fn document((body, version, generation): Fields) -> Option<Document> {
 }
 
 /// Reads the document of a key, on whichever connection.
-pub(super) async fn read_document(
-    connection: &mut impl ConnectionLike,
-    key: Vec<u8>,
-) -> Result<Option<Document>, IndexError> {
-    let fields: Fields = redis::cmd("HMGET")
-        .arg(key)
-        .arg(&["d", "v", "g"])
-        .query_async(connection)
-        .await
-        .map_err(|error| index_error(&error))?;
-    Ok(document(fields))
+pub(super) async fn read_document(connection: &mut impl ConnectionLike, key: &[u8]) -> RedisResult<Option<Document>> {
+    reading(key).query_async(connection).await.map(document)
+}
+
+fn reading(key: &[u8]) -> Cmd {
+    let mut command = redis::cmd("HMGET");
+    command.arg(key).arg(&["d", "v", "g"]);
+    command
 }
 
 fn expected(expect: Expect) -> String {
@@ -43,7 +42,9 @@ fn expected(expect: Expect) -> String {
 #[async_trait]
 impl DocumentStore for RedisIndex {
     async fn document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>, IndexError> {
-        read_document(&mut self.connection().await?, self.keys.document(kind, id)).await
+        let key = self.keys.document(kind, id);
+        let fields: Fields = self.on_key(&key, &reading(&key)).await?;
+        Ok(document(fields))
     }
 
     async fn put_document(
@@ -59,7 +60,8 @@ impl DocumentStore for RedisIndex {
         } else {
             &self.scripts.put_document
         };
-        let mut script = script.key(self.keys.document(kind, id));
+        let key = self.keys.document(kind, id);
+        let mut script = script.key(&key);
         script
             .key(self.keys.documents(kind))
             .arg(expected(expect))
@@ -69,8 +71,7 @@ impl DocumentStore for RedisIndex {
         let stored: Option<(Revision, Generation)> = if changes {
             self.promise(self.keys.document_mark(kind), &script).await?
         } else {
-            let stored = script.invoke_async(&mut self.connection().await?).await;
-            stored.map_err(|error| index_error(&error))?
+            self.on_keys(&key, &script).await?
         };
         Ok(stored.map_or(Put::Conflict, |(version, generation)| Put::Stored {
             version,
@@ -85,7 +86,8 @@ impl DocumentStore for RedisIndex {
         expect: Expect,
         remember_ms: u64,
     ) -> Result<Delete, IndexError> {
-        let mut script = self.scripts.delete_document.key(self.keys.document(kind, id));
+        let key = self.keys.document(kind, id);
+        let mut script = self.scripts.delete_document.key(&key);
         script
             .key(self.keys.documents(kind))
             .arg(expected(expect))
@@ -133,15 +135,15 @@ impl DocumentStore for RedisIndex {
 
 impl RedisIndex {
     async fn ids(&self, kind: DocumentKind, after: Option<&str>, limit: usize) -> Result<Vec<String>, IndexError> {
-        redis::cmd("ZRANGEBYLEX")
-            .arg(self.keys.documents(kind))
+        let key = self.keys.documents(kind);
+        let mut command = redis::cmd("ZRANGEBYLEX");
+        command
+            .arg(&key)
             .arg(after.map_or("-".to_owned(), |id| format!("({id}")))
             .arg("+")
             .arg(&["LIMIT", "0"])
-            .arg(limit)
-            .query_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))
+            .arg(limit);
+        self.on_key(&key, &command).await
     }
 
     async fn by_id(&self, kind: DocumentKind, ids: Vec<String>) -> Result<Vec<(String, Document)>, IndexError> {
@@ -150,15 +152,14 @@ impl RedisIndex {
         }
         let mut pipeline = redis::pipe();
         for id in &ids {
-            pipeline
-                .cmd("HMGET")
-                .arg(self.keys.document(kind, id))
-                .arg(&["d", "v", "g"]);
+            pipeline.add_command(reading(&self.keys.document(kind, id)));
         }
-        let found: Vec<Fields> = pipeline
-            .query_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
+        // Of a pipeline nothing is redirected one by one, so it waits where its keys are on the move.
+        let of_kind = self.keys.documents(kind);
+        let found = self
+            .run(Touches::Keys, &of_kind, Operation::Pipeline(&pipeline))
+            .await?;
+        let found: Vec<Fields> = found.0;
         Ok(ids
             .into_iter()
             .zip(found)

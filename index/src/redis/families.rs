@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use prost::Message as _;
 use tokenbind_proto::index::v1::RefreshFamilyRecord;
 
-use super::tokens::{issued, value};
-use super::{RedisIndex, corrupt, index_error};
+use super::tokens::{Issuing, issued, value};
+use super::{RedisIndex, corrupt};
 use crate::binding::ApplicationTag;
 use crate::error::IndexError;
 use crate::family::{
@@ -20,22 +20,26 @@ impl FamilyIndex for RedisIndex {
         let home = issue.home;
         let application = ApplicationTag::of(&issue.record.client_id);
         let binding = issue.binding;
-        let mut script = self.scripts.begin_family.key(self.keys.record(home, issue.slot));
-        script.key(self.keys.list(home));
-        self.issue_arguments(&mut script, issue, true);
-        script
-            .arg(&begin.nonce.0)
-            .arg(body(begin.record))
-            .arg(begin.lifetime_ms)
-            .arg(begin.idle_ms)
-            .arg(MAX_FAMILIES);
-        let answer: Vec<redis::Value> = script
-            .invoke_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
+        let record = self.keys.record(home, issue.slot);
+        let issuing = Issuing::new(issue);
+        let body = body(begin.record);
+        let list = self.keys.list(home);
+        let script = |latest| {
+            let mut script = self.scripts.begin_family.key(&record);
+            script.key(&list);
+            issuing.arguments(&mut script, latest, true);
+            script
+                .arg(&begin.nonce.0)
+                .arg(&body)
+                .arg(begin.lifetime_ms)
+                .arg(begin.idle_ms)
+                .arg(MAX_FAMILIES);
+            script
+        };
+        let (answer, lane): (Vec<redis::Value>, _) = self.in_time(&record, &script).await?;
         let mut answer = answer.into_iter();
         let issued = issued(&mut answer)?;
-        self.heard(&issued);
+        lane.heard(&issued);
         if !matches!(issued, Issued::New { .. } | Issued::Kept { .. }) {
             return Ok(Begun { issued, family: None });
         }
@@ -61,11 +65,10 @@ impl FamilyIndex for RedisIndex {
     }
 
     async fn read_family(&self, family: &FamilyLocator) -> Result<Option<RefreshFamilyRecord>, IndexError> {
-        let record: Option<Vec<u8>> = redis::cmd("GET")
-            .arg(self.keys.family(family.home, family.position))
-            .query_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
+        let key = self.keys.family(family.home, family.position);
+        let mut command = redis::cmd("GET");
+        command.arg(&key);
+        let record: Option<Vec<u8>> = self.on_key(&key, &command).await?;
         let record = record.as_deref().map(decode_family).transpose()?;
         Ok(record.filter(|record| record.nonce == family.nonce.0))
     }
@@ -76,30 +79,29 @@ impl FamilyIndex for RedisIndex {
             presented,
             rotate,
         } = refresh;
-        let mut script = self.scripts.refresh.key(self.keys.record(issue.home, issue.slot));
-        script
-            .key(self.keys.list(issue.home))
-            .key(self.keys.family(locator.home, locator.position));
-        self.issue_arguments(&mut script, issue, true);
-        script
-            .arg(&locator.position.to_bytes())
-            .arg(&locator.nonce.0)
-            .arg(presented)
-            .arg(MAX_FAMILY_TOKENS);
-        if let Some(rotate) = rotate {
+        let home = issue.home;
+        let record = self.keys.record(home, issue.slot);
+        let issuing = Issuing::new(issue);
+        let rotate = rotate.map(|rotate| (body(rotate.record), rotate.idle_ms, rotate.grace));
+        let (list, family) = (self.keys.list(home), self.keys.family(locator.home, locator.position));
+        let script = |latest| {
+            let mut script = self.scripts.refresh.key(&record);
+            script.key(&list).key(&family);
+            issuing.arguments(&mut script, latest, true);
             script
-                .arg(body(rotate.record))
-                .arg(rotate.idle_ms)
-                .arg(rotate.grace.ms)
-                .arg(rotate.grace.uses);
-        }
-        let answer: Vec<redis::Value> = script
-            .invoke_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
+                .arg(&locator.position.to_bytes())
+                .arg(&locator.nonce.0)
+                .arg(presented)
+                .arg(MAX_FAMILY_TOKENS);
+            if let Some((body, idle_ms, grace)) = &rotate {
+                script.arg(body).arg(idle_ms).arg(grace.ms).arg(grace.uses);
+            }
+            script
+        };
+        let (answer, lane) = self.in_time(&record, &script).await?;
         let refreshed = refreshed(locator, answer)?;
         if let Refreshed::Done { issued, .. } = &refreshed {
-            self.heard(issued);
+            lane.heard(issued);
         }
         Ok(refreshed)
     }

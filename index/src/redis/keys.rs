@@ -10,6 +10,7 @@
 //! | `<namespace>:{<home or kind>}m` | string, expires at once | nothing: see `mark.lua` |
 //! | `<namespace>:{attempts}<counter>` | hash, expires | failed guesses: `f` when they are forgiven, `u` until when they hold up |
 //! | `<namespace>:u<digest>` | string, expires | that something was used up |
+//! | `<namespace>:{unused <number>}` | – | nothing: for commands that are to reach a node and find nothing |
 //!
 //! What stands in braces is the hash tag of Redis Cluster: all keys of a subject, all documents of a kind, and all counters
 //! live on one node, so every script is atomic there too. Homes, slots, digests and counters are raw bytes (the smallest
@@ -108,6 +109,13 @@ impl Keys {
         let mut key = self.namespace.as_str().as_bytes().to_vec();
         key.extend_from_slice(b":audit");
         key
+    }
+
+    /// A key that nothing uses, and that lives where it is wanted; `None` if none is soon found.
+    pub(super) fn unused(&self, is_wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+        // With a name of 16 bytes it would be a home.
+        let mut names = (0..1_u32 << 18).map(|number| format!("unused {number}"));
+        names.find_map(|name| Some(self.tagged(b":{", name.as_bytes(), 0)).filter(|key| is_wanted(key)))
     }
 
     fn tagged(&self, opening: &[u8], tag: &[u8], room: usize) -> Vec<u8> {

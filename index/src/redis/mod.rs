@@ -1,53 +1,67 @@
 //! The index in Redis (from 7.0 on) or Valkey.
 //!
-//! Each operation is one script or one command on the multiplexed connection of its runtime; see `keys` and `scripts` for what
-//! is stored. A lost connection is made again by the next operation. While Redis is away, each operation fails with
-//! [`IndexError::Unavailable`] within the time-out; none is tried again here, because the caller alone knows whether a
-//! second write is right.
+//! Each operation is one script or one command on a multiplexed connection of its runtime to whoever has its key; see `keys` and
+//! `scripts` for what is stored, and `topology` for who that is. A lost connection is made again by the next operation. While
+//! Redis is away, each operation fails with [`IndexError::Unavailable`] within the time-out; none is tried again here, because
+//! the caller alone knows whether a second write is right. Only what a server refused, because it is not the one to ask, is taken to
+//! another one.
 
+mod ask;
 mod attempts;
 mod audit;
 mod barrier;
+mod check;
+mod cluster;
 mod connect;
+mod connector;
+mod deployment;
 mod documents;
 mod families;
+mod health;
 mod keys;
 mod lanes;
+mod options;
 mod promise;
+mod route;
 mod scripts;
+mod sentinel;
+mod session;
 mod single_use;
 mod store_clock;
 mod tokens;
+mod topology;
 mod tracking;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ::redis::aio::MultiplexedConnection;
-use ::redis::{ErrorKind, RedisError, ServerErrorKind};
-pub use connect::{ConnectError, RedisOptions};
+use ::redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
+pub use options::{Access, ConnectError, Credentials, Password, RedisOptions, TlsFiles};
 pub use promise::Acknowledgement;
 pub use tracking::RedisTracking;
 
 use crate::error::IndexError;
+use crate::store::Revision;
 use attempts::AttemptScripts;
 use keys::Keys;
-use lanes::Lanes;
+use lanes::{Lane, Lanes};
 use promise::Promises;
+use route::{Operation, Touches};
 use scripts::Scripts;
-use store_clock::StoreClock;
+use topology::Topology;
 
 /// An index in Redis. Clones share the connections.
 #[derive(Clone)]
 pub struct RedisIndex {
+    topology: Arc<Topology>,
     lanes: Arc<Lanes>,
     /// Whether the Redis was found fit; before, nothing is asked of it.
     checked: Arc<AtomicBool>,
     /// For revocations, where more than the primary's word is wanted.
     promises: Option<Arc<Promises>>,
     keys: Keys,
-    clock: Arc<StoreClock>,
+    access: Access,
     /// For how long whoever asks waits for the answer; a little less, so that nothing is done that nobody hears of.
     patience: Duration,
     scripts: Arc<Scripts>,
@@ -61,9 +75,43 @@ impl std::fmt::Debug for RedisIndex {
 }
 
 impl RedisIndex {
-    async fn connection(&self) -> Result<MultiplexedConnection, IndexError> {
+    /// Sends a command on one key.
+    async fn on_key<T: FromRedisValue>(&self, key: &[u8], command: &Cmd) -> Result<T, IndexError> {
+        let done = self.run(Touches::Key, key, Operation::Command(command)).await?;
+        Ok(done.0)
+    }
+
+    /// Runs a script, on keys of which this is the first.
+    async fn on_keys<T: FromRedisValue>(&self, first: &[u8], script: &ScriptInvocation<'_>) -> Result<T, IndexError> {
+        let done = self.run(Touches::Keys, first, Operation::Script(script)).await?;
+        Ok(done.0)
+    }
+
+    /// Runs a script that must not be run late, and answers also where.
+    async fn in_time<'a, T: FromRedisValue>(
+        &self,
+        first: &[u8],
+        script: &'a (dyn Fn(Option<Revision>) -> ScriptInvocation<'a> + Sync),
+    ) -> Result<(T, Arc<Lane>), IndexError> {
+        self.run(Touches::Keys, first, Operation::Timed(script, self.patience))
+            .await
+    }
+
+    async fn run<T: FromRedisValue>(
+        &self,
+        touches: Touches,
+        key: &[u8],
+        operation: Operation<'_>,
+    ) -> Result<(T, Arc<Lane>), IndexError> {
+        self.fit()?;
+        let done = route::run(&self.lanes, &self.topology, touches, key, operation).await;
+        done.map_err(|error| index_error(&error))
+    }
+
+    /// Nothing is asked of a Redis that was not found fit.
+    fn fit(&self) -> Result<(), IndexError> {
         if self.checked.load(Ordering::Acquire) {
-            return self.lanes.connection().await.map_err(|error| index_error(&error));
+            return Ok(());
         }
         Err(IndexError::Unavailable("Redis has not been reached yet".to_owned()))
     }
@@ -72,10 +120,24 @@ impl RedisIndex {
         if self.checked.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.check().await.map_err(|error| match error {
-            ConnectError::Unreachable(error) => IndexError::Unavailable(error),
-            unfit => IndexError::Misconfigured(unfit.to_string()),
-        })
+        self.check().await.map_err(unfit)
+    }
+}
+
+fn unfit(error: ConnectError) -> IndexError {
+    match error {
+        ConnectError::Unreachable(error) => IndexError::Unavailable(error),
+        unfit => IndexError::Misconfigured(unfit.to_string()),
+    }
+}
+
+/// What an error means for whoever connects.
+fn connect_error(error: &RedisError) -> ConnectError {
+    let text = error.to_string();
+    match error.kind() {
+        _ if is_refusal(error) => ConnectError::Refused(text),
+        ErrorKind::InvalidClientConfig => ConnectError::Files(text),
+        _ => ConnectError::Unreachable(text),
     }
 }
 
@@ -93,6 +155,10 @@ fn index_error(error: &RedisError) -> IndexError {
             IndexError::Misconfigured(text)
         }
         ErrorKind::UnexpectedReturnType | ErrorKind::Parse => IndexError::Corrupt(text),
+        // A script that needs a key of a slot that is on the move, or of a node that is cut off.
+        ErrorKind::Server(ServerErrorKind::ResponseError) if text.contains("Script attempted to access") => {
+            IndexError::Unavailable(text)
+        }
         // A script fails by itself only where it reads what this version does not write.
         ErrorKind::Server(ServerErrorKind::ResponseError) if text.contains("user_script:") => IndexError::Corrupt(text),
         // Of a pipeline, the text alone has the code.

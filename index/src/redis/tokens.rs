@@ -2,19 +2,20 @@
 
 use async_trait::async_trait;
 use prost::Message as _;
-use redis::ScriptInvocation;
 use redis::aio::ConnectionLike;
+use redis::{Cmd, RedisResult, ScriptInvocation};
 use tokenbind_proto::index::v1::TokenRecord;
 
 use super::families::decode_family;
-use super::{RedisIndex, corrupt, index_error};
+use super::lanes::Lane;
+use super::{RedisIndex, corrupt};
 use crate::error::IndexError;
 use crate::family::{FamilyPosition, ListedFamily};
 use crate::locator::{Home, Locator, Slot};
 use crate::member::Member;
 use crate::store::{
-    BindingIndex, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page, Revision, Revoked,
-    Selection,
+    BindingIndex, BindingLimit, Cursor, Issue, IssuePolicy, Issued, LEAST_REUSE_MS, ListedToken, OverLimit, Page,
+    Revision, Revoked, Selection,
 };
 
 /// How many members of a list one step of a revocation looks at: about 5 ms of Redis's time.
@@ -26,24 +27,24 @@ const MOST_PASSES: usize = 8;
 #[async_trait]
 impl BindingIndex for RedisIndex {
     async fn issue(&self, issue: Issue) -> Result<Issued, IndexError> {
-        let mut script = self.scripts.issue.key(self.keys.record(issue.home, issue.slot));
-        script.key(self.keys.list(issue.home));
-        self.issue_arguments(&mut script, issue, false);
-        let answer: Vec<redis::Value> = script
-            .invoke_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
+        let (record, list) = (self.keys.record(issue.home, issue.slot), self.keys.list(issue.home));
+        let issuing = Issuing::new(issue);
+        let script = |latest| {
+            let mut script = self.scripts.issue.key(&record);
+            script.key(&list);
+            issuing.arguments(&mut script, latest, false);
+            script
+        };
+        let (answer, lane): (Vec<redis::Value>, _) = self.in_time(&record, &script).await?;
         let issued = issued(&mut answer.into_iter())?;
-        self.heard(&issued);
+        lane.heard(&issued);
         Ok(issued)
     }
 
     async fn read(&self, locator: &Locator) -> Result<Option<TokenRecord>, IndexError> {
-        read_token(
-            &mut self.connection().await?,
-            self.keys.record(locator.home, locator.slot),
-        )
-        .await
+        let key = self.keys.record(locator.home, locator.slot);
+        let record: Option<Vec<u8>> = self.on_key(&key, &reading(&key)).await?;
+        record.as_deref().map(decode_token).transpose()
     }
 
     async fn revoke_token(&self, home: Home, slot: Slot, record: &TokenRecord) -> Result<Revoked, IndexError> {
@@ -79,18 +80,14 @@ impl BindingIndex for RedisIndex {
             expires_ms: 0,
             listed: 0,
         });
-        let answer: Vec<redis::Value> = self
-            .scripts
-            .list
-            .key(self.keys.list(home))
+        let list = self.keys.list(home);
+        let mut script = self.scripts.list.key(&list);
+        script
             .arg(self.keys.record_prefix(home))
             .arg(from.expires_ms)
             .arg(from.listed)
-            .arg(limit)
-            .invoke_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
-        page(from, answer)
+            .arg(limit);
+        page(from, self.on_keys(&list, &script).await?)
     }
 
     async fn settle(&self, home: Home) -> Result<Revision, IndexError> {
@@ -99,13 +96,11 @@ impl BindingIndex for RedisIndex {
 
     async fn ping(&self) -> Result<Revision, IndexError> {
         self.check_once().await?;
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME")
-            .query_async(&mut self.connection().await?)
-            .await
-            .map_err(|error| index_error(&error))?;
-        let revision = seconds * 1_000_000 + micros;
-        self.clock.told(revision);
-        Ok(revision)
+        self.pulse().await
+    }
+
+    async fn takes_writes(&self) -> Result<(), IndexError> {
+        self.has_room().await
     }
 }
 
@@ -116,8 +111,11 @@ impl RedisIndex {
         let binding = selection.binding.map(|tag| tag.0);
         let mut cursor = "0".to_owned();
         let (mut total, mut steps) = (0, 0);
+        let list = self.keys.list(home);
+        let owner = || self.topology.map().node(&list).map(|node| node.number);
+        let began_at = owner();
         loop {
-            let mut script = self.scripts.revoke_subject.key(self.keys.list(home));
+            let mut script = self.scripts.revoke_subject.key(&list);
             script
                 .arg(self.keys.record_prefix(home))
                 .arg(application.as_ref().map_or(&[][..], |tag| tag.as_slice()))
@@ -126,16 +124,31 @@ impl RedisIndex {
                 .arg(REVOKE_STEP);
             let (revision, count, next): (Revision, u64, String) = self.promise(self.keys.mark(home), &script).await?;
             (total, steps) = (total + count, steps + 1);
+            if steps > 1 && owner() != began_at {
+                // Another server's cursor means something else.
+                return Err(IndexError::Unavailable(
+                    "the subject moved while it was revoked".to_owned(),
+                ));
+            }
             if next == "0" {
                 return Ok((Revoked { revision, count: total }, steps));
             }
             cursor = next;
         }
     }
+}
 
-    /// The arguments of every script that issues, in the order of `issue.lua`. Where more follow, all of them; else what is not
-    /// needed is not sent, because each argument costs Redis some time.
-    pub(super) fn issue_arguments(&self, script: &mut ScriptInvocation<'_>, issue: Issue, more_follow: bool) {
+/// A record to put in a slot, as the scripts take it.
+pub(super) struct Issuing {
+    record: Vec<u8>,
+    lifetime_ms: u32,
+    member: [u8; Member::BYTES],
+    policy: IssuePolicy,
+    limit: Option<BindingLimit>,
+}
+
+impl Issuing {
+    pub(super) fn new(issue: Issue) -> Self {
         let member = Member::of(&issue).to_bytes();
         let Issue {
             mut record,
@@ -145,23 +158,35 @@ impl RedisIndex {
         } = issue;
         // The script puts the revision before the rest of the record; prost leaves out a zero.
         record.revision = 0;
-        script.arg(record.encode_to_vec()).arg(record.lifetime_ms).arg(&member);
-        match self.clock.after(self.patience) {
+        Self {
+            lifetime_ms: record.lifetime_ms,
+            record: record.encode_to_vec(),
+            member,
+            policy,
+            limit,
+        }
+    }
+
+    /// The arguments of every script that issues, in the order of `issue.lua`. Where more follow, all of them; else what is not
+    /// needed is not sent, because each argument costs Redis some time.
+    pub(super) fn arguments(&self, script: &mut ScriptInvocation<'_>, latest: Option<Revision>, more_follow: bool) {
+        script.arg(&self.record).arg(self.lifetime_ms).arg(&self.member);
+        match latest {
             Some(latest) => script.arg(latest),
             None => script.arg(""),
         };
-        match policy {
+        match self.policy {
             IssuePolicy::Keep { except } => {
                 let except = except.map(u64::to_le_bytes);
                 let except = except.as_ref().map_or(&[][..], |revision| revision.as_slice());
                 script.arg(LEAST_REUSE_MS).arg(except);
             }
-            IssuePolicy::Replace if limit.is_some() || more_follow => {
+            IssuePolicy::Replace if self.limit.is_some() || more_follow => {
                 script.arg("").arg("");
             }
             IssuePolicy::Replace => {}
         }
-        match limit {
+        match self.limit {
             Some(limit) => {
                 script.arg(limit.max).arg(match limit.over {
                     OverLimit::Reject => "reject",
@@ -174,29 +199,29 @@ impl RedisIndex {
             None => {}
         }
     }
+}
 
-    /// What a token that was issued tells of the store's clock.
+impl Lane {
+    /// What a token that was issued tells of the node's clock.
     pub(super) fn heard(&self, issued: &Issued) {
         if let Issued::New { revision, .. } = issued {
-            self.clock.told(*revision);
+            self.node.clock.told(*revision);
         }
     }
 }
 
 /// Reads the record of a key, on whichever connection.
-pub(super) async fn read_token(
-    connection: &mut impl ConnectionLike,
-    key: Vec<u8>,
-) -> Result<Option<TokenRecord>, IndexError> {
-    let record: Option<Vec<u8>> = redis::cmd("GET")
-        .arg(key)
-        .query_async(connection)
-        .await
-        .map_err(|error| index_error(&error))?;
-    record.as_deref().map(decode).transpose()
+pub(super) async fn read_record(connection: &mut impl ConnectionLike, key: &[u8]) -> RedisResult<Option<Vec<u8>>> {
+    reading(key).query_async(connection).await
 }
 
-fn decode(record: &[u8]) -> Result<TokenRecord, IndexError> {
+fn reading(key: &[u8]) -> Cmd {
+    let mut command = redis::cmd("GET");
+    command.arg(key);
+    command
+}
+
+pub(super) fn decode_token(record: &[u8]) -> Result<TokenRecord, IndexError> {
     TokenRecord::decode(record).map_err(|error| corrupt(&format!("a token record: {error}")))
 }
 
@@ -218,7 +243,7 @@ pub(super) fn issued(answer: &mut impl Iterator<Item = redis::Value>) -> Result<
         "kept" => {
             let record: Vec<u8> = value(answer)?;
             Ok(Issued::Kept {
-                record: Box::new(decode(&record)?),
+                record: Box::new(decode_token(&record)?),
                 remaining_ms: value(answer)?,
             })
         }
@@ -249,7 +274,7 @@ fn page(from: Cursor, answer: Vec<redis::Value>) -> Result<Page, IndexError> {
             let slot = Member::slot_in(&member).ok_or_else(|| corrupt("a member of a subject's list"))?;
             tokens.push(ListedToken {
                 slot,
-                record: decode(&record)?,
+                record: decode_token(&record)?,
             });
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokenbind_index::redis::{ConnectError, RedisIndex, RedisOptions};
+use tokenbind_index::redis::{Access, ConnectError, RedisIndex, RedisOptions};
 use tokenbind_index::{BindingIndex as _, DocumentKind, Expect, IndexError, Namespace, Put};
 
 use crate::harness::Harness;
@@ -92,7 +92,11 @@ async fn a_user_who_may_only_read_can_connect_and_read() {
     ];
     run(&on, "ACL", &rules);
     let url = on.server().url().replacen("redis://", "redis://reader:right@", 1);
-    let reader = connect(&url).await.expect("connect");
+    let refused = connect(&url).await.expect_err("it may not write").to_string();
+    assert!(refused.contains("users.acl"), "{refused}");
+    let mut options = RedisOptions::new(url.into(), Namespace::default());
+    options.access = Access::ReadOnly;
+    let reader = RedisIndex::connect(&options).await.expect("connect");
     let read = tokenbind_index::BindingIndex::read(&reader, &sample.locator()).await;
     assert!(read.expect("read").is_some());
     let issued = tokenbind_index::BindingIndex::issue(&reader, sample.issue()).await;

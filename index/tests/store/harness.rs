@@ -18,6 +18,16 @@ pub(crate) struct Harness {
 enum Time {
     Manual(Arc<ManualClock>),
     Redis(RedisServer),
+    Shared(Arc<dyn Servers>),
+}
+
+/// Servers that one test after the other uses.
+pub(crate) trait Servers: Send + Sync {
+    /// How they are reached.
+    fn options(&self) -> RedisOptions;
+
+    /// Those that hold keys.
+    fn primaries(&self) -> Vec<&RedisServer>;
 }
 
 impl Harness {
@@ -37,6 +47,21 @@ impl Harness {
 
     pub(crate) async fn valkey() -> Self {
         Self::on(RedisServer::start_valkey()).await
+    }
+
+    /// An empty store on servers that are there.
+    pub(crate) async fn over(servers: Arc<dyn Servers>) -> Self {
+        for server in servers.primaries() {
+            redis::cmd("FLUSHALL").exec(&mut server.connection()).expect("flush");
+        }
+        let mut options = servers.options();
+        options.response_timeout = Duration::from_secs(30);
+        let store = RedisIndex::connect(&options).await.expect("connect");
+        Self {
+            store: Arc::new(store.clone()),
+            attempts: Arc::new(store),
+            time: Time::Shared(servers),
+        }
     }
 
     async fn on(server: RedisServer) -> Self {
@@ -62,6 +87,7 @@ impl Harness {
         match &self.time {
             Time::Manual(clock) => clock.advance(by),
             Time::Redis(server) => age(server, by),
+            Time::Shared(servers) => servers.primaries().into_iter().for_each(|server| age(server, by)),
         }
     }
 
@@ -120,6 +146,14 @@ macro_rules! on_every_store {
         }
         mod valkey {
             $(#[tokio::test] async fn $promise() { super::$promise(crate::harness::Harness::valkey().await).await; })+
+        }
+        /// On servers that are too much for each to have its own, one after the other.
+        pub(crate) async fn every_promise(servers: &std::sync::Arc<dyn crate::harness::Servers>) {
+            $(
+                eprintln!("{}", stringify!($promise));
+                let on = crate::harness::Harness::over(std::sync::Arc::clone(servers)).await;
+                Box::pin($promise(on)).await;
+            )+
         }
     };
 }

@@ -12,6 +12,8 @@ mod harness;
 mod lanes;
 mod model;
 mod model_families;
+mod moving;
 mod samples;
 mod single_use;
+mod topologies;
 mod tracking;

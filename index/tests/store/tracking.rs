@@ -9,6 +9,7 @@ use tokenbind_index::{DocumentKind, Expect, Namespace, Selection, Stamp, Store, 
 use tokenbind_tests::RedisServer;
 use tokio::time::timeout;
 
+use crate::harness::Servers;
 use crate::samples::{Sample, home, of_device};
 
 const LEASE: Duration = Duration::from_millis(1_500);
@@ -42,16 +43,39 @@ impl Tracked {
 
     async fn on(server: RedisServer) -> Self {
         let options = RedisOptions::new(server.url().into(), Namespace::default());
-        let store = Arc::new(RedisIndex::connect(&options).await.expect("connect"));
-        let tracking = RedisTracking::start(&options, Arc::new(SystemClock), LEASE).expect("a valid URL");
+        Self::with(&options, Some(server)).await
+    }
+
+    async fn over(servers: &dyn Servers) -> Self {
+        for server in servers.primaries() {
+            ::redis::cmd("FLUSHALL").exec(&mut server.connection()).expect("flush");
+        }
+        Self::with(&servers.options(), None).await
+    }
+
+    async fn with(options: &RedisOptions, server: Option<RedisServer>) -> Self {
+        let store = Arc::new(RedisIndex::connect(options).await.expect("connect"));
+        let tracking = RedisTracking::start(options, Arc::new(SystemClock), LEASE).expect("a valid URL");
         let tracked = Self {
             store,
             tracking: Arc::new(tracking),
-            server: Some(server),
+            server,
         };
         tracked
             .until("changes are told", || tracked.tracking.confirmed().is_some())
             .await;
+        // Of several primaries, by each.
+        let deadline = Instant::now() + PATIENCE;
+        for subject in 0..16 {
+            let locator = Sample {
+                subject,
+                ..Sample::default()
+            };
+            while tracked.tracking.read_tracked(&locator.locator()).await.is_err() {
+                assert!(Instant::now() < deadline, "a primary does not tell changes");
+                tokio::task::yield_now().await;
+            }
+        }
         tracked
     }
 
@@ -87,6 +111,13 @@ macro_rules! on_every_store {
         }
         mod valkey {
             $(#[tokio::test] async fn $promise() { super::$promise(super::Tracked::valkey().await).await; })+
+        }
+        /// On servers that are too much for each to have its own, one after the other.
+        pub(crate) async fn every_promise(servers: &std::sync::Arc<dyn crate::harness::Servers>) {
+            $(
+                eprintln!("{}", stringify!($promise));
+                Box::pin($promise(Tracked::over(servers.as_ref()).await)).await;
+            )+
         }
     };
 }

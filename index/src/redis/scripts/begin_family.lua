@@ -6,11 +6,8 @@
 --   binding.
 -- Answers as `issue` does and, where that is a token, further: the index of the family's position, how many ms it lives.
 if tonumber(ARGV[4]) and now_us() > tonumber(ARGV[4]) then return {'late'} end
-local answer = issue(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]),
-  ARGV[6], tonumber(ARGV[7]), ARGV[8] == 'evict')
-local token = noted(answer, KEYS[1], ARGV[1])
-if not token then return answer end
 
+-- Before anything is written: in a cluster, a place whose slot is on the move can be out of reach, and then nothing may be done.
 local prefix, tags = string.sub(KEYS[1], 1, -17), string.sub(ARGV[3], 17, 29)
 local generation = struct.unpack('<I4', ARGV[1], 2)
 local chosen, longest_ago
@@ -23,6 +20,11 @@ for index = 0, tonumber(ARGV[13]) - 1 do
   local rotated_at = struct.unpack('<I8', header, 2)
   if not longest_ago or rotated_at < longest_ago then chosen, longest_ago = index, rotated_at end
 end
+
+local answer = issue(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]),
+  ARGV[6], tonumber(ARGV[7]), ARGV[8] == 'evict')
+local token = noted(answer, KEYS[1], ARGV[1])
+if not token then return answer end
 
 local position, now = tags .. struct.pack('>I2', chosen), now_us()
 local family = {
