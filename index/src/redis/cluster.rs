@@ -99,6 +99,9 @@ fn primaries(ranges: &[Value], asked: &ConnectionAddr, tls: bool) -> Found {
 
 fn refused(error: &RedisError) -> ConnectError {
     let text = error.to_string();
+    if text.contains("unknown command") {
+        return ConnectError::Unfit(format!("what answers there is no Redis ({text})"));
+    }
     if text.contains("cluster support disabled") {
         return ConnectError::Unfit("what answers there is no node of a cluster; write redis://".to_owned());
     }

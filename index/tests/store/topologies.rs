@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokenbind_index::Namespace;
-use tokenbind_index::redis::{RedisOptions, TlsFiles};
+use tokenbind_index::redis::{RedisIndex, RedisOptions, TlsFiles};
 use tokenbind_tests::{RedisCluster, RedisSentinel, RedisServer, RedisTls};
 
 use crate::harness::Servers;
@@ -65,12 +65,38 @@ async fn over_tls_with_a_client_certificate() {
 
 #[tokio::test]
 async fn behind_sentinels() {
-    every_promise(Arc::new(RedisSentinel::start())).await;
+    let servers = Arc::new(RedisSentinel::start());
+    every_promise(servers.clone()).await;
+
+    // What does not fit is told at once, with what to do.
+    let url = servers.url();
+    is_unfit(&url.replace("/main", "/other"), "the sentinels know no master `other`").await;
+    is_unfit(
+        &url.replace("+sentinel://", "+cluster://").replace("/main", ""),
+        "unknown command",
+    )
+    .await;
+    let replica = servers
+        .nodes()
+        .iter()
+        .find(|node| node.role().as_deref() == Some("slave"));
+    is_unfit(&replica.expect("a replica").url(), "is a replica: name its primary").await;
+    let no_sentinel = format!("redis+sentinel://127.0.0.1:{}/main", servers.nodes()[0].port());
+    is_unfit(&no_sentinel, "what answers there is no sentinel").await;
+    let no_cluster = format!("redis+cluster://127.0.0.1:{}", servers.nodes()[0].port());
+    is_unfit(&no_cluster, "no node of a cluster; write redis://").await;
+}
+
+async fn is_unfit(url: &str, why: &str) {
+    let error = RedisIndex::connect_lazily(&options(url.to_owned())).await;
+    let error = error.expect_err(url).to_string();
+    assert!(error.contains(why), "{error}");
 }
 
 #[tokio::test]
 async fn on_a_cluster() {
     let cluster = Arc::new(RedisCluster::start());
     every_promise(cluster.clone()).await;
+    is_unfit(&cluster.nodes()[0].url(), "a node of a cluster; write redis+cluster://").await;
     Box::pin(moving::every_promise(&cluster)).await;
 }
