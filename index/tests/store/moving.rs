@@ -29,7 +29,7 @@ fn list(cluster: &RedisCluster) -> (Vec<u8>, u16) {
     (key, slot)
 }
 
-fn is_unavailable<T: std::fmt::Debug>(outcome: Result<T, IndexError>) {
+fn is_unavailable<T: std::fmt::Debug>(outcome: &Result<T, IndexError>) {
     assert!(matches!(outcome, Err(IndexError::Unavailable(_))), "{outcome:?}");
 }
 
@@ -71,14 +71,14 @@ async fn nothing_is_half_done(cluster: &RedisCluster, index: &RedisIndex) {
     let issued = index.issue(next(1).issue()).await.expect("issue");
     assert!(matches!(issued, Issued::New { superseded: true, .. }));
     // A family needs a place that nobody has yet, which is out of reach.
-    is_unavailable(index.begin_family(next(2).issue(), next(2).begin(7)).await);
+    is_unavailable(&index.begin_family(next(2).issue(), next(2).begin(7)).await);
     assert!(is_live(index, device(2)).await);
     // A slot that was never used.
-    is_unavailable(index.issue(device(9).issue()).await);
+    is_unavailable(&index.issue(device(9).issue()).await);
 
     let (list, _) = list(cluster);
     cluster.move_key(&list, from, to);
-    is_unavailable(index.issue(next(3).issue()).await);
+    is_unavailable(&index.issue(next(3).issue()).await);
     for live in [next(1), device(2), device(3), device(4)] {
         assert!(is_live(index, live).await);
     }
@@ -100,8 +100,8 @@ async fn a_revocation_finds_everything_or_fails(cluster: &RedisCluster, index: &
     let (slot, from, to) = start(cluster, index).await;
     let (list, _) = list(cluster);
     cluster.move_key(&list, from, to);
-    is_unavailable(index.revoke_subject(home(1), Selection::default()).await);
-    is_unavailable(index.revoke_token(home(1), device(1).slot(), &device(1).record()).await);
+    is_unavailable(&index.revoke_subject(home(1), Selection::default()).await);
+    is_unavailable(&index.revoke_token(home(1), device(1).slot(), &device(1).record()).await);
     for number in 1..=4 {
         assert!(is_live(index, device(number)).await);
     }
