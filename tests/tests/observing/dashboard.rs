@@ -12,6 +12,11 @@ fn queries() -> Vec<String> {
     let panels = dashboard["panels"].as_array().unwrap();
     let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
     assert_eq!(ids.len(), panels.len(), "each panel has a number of its own");
+    let places: BTreeSet<_> = panels
+        .iter()
+        .map(|panel| (panel["gridPos"]["x"].as_u64(), panel["gridPos"]["y"].as_u64()))
+        .collect();
+    assert_eq!(places.len(), panels.len(), "no panel lies on another");
     let shown = panels.iter().filter(|panel| panel["type"] != "row");
     let targets = shown.flat_map(|panel| {
         assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{panel}");
