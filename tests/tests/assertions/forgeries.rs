@@ -218,9 +218,8 @@ async fn c40_no_intake_takes_what_is_no_jwt(setting: Setting) {
     for intake in INTAKES {
         let (key, _) = intake.keys(&setting);
         let good = key.sign(&intake.claims(&setting, "forged"));
-        let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else {
-            panic!("three segments")
-        };
+        let (signed, signature) = good.rsplit_once('.').unwrap();
+        let (header, payload) = signed.split_once('.').unwrap();
         let mut latin = intake.claims(&setting, "forged").to_string().into_bytes();
         latin.truncate(latin.len() - 1);
         latin.extend_from_slice(b",\"x\":\"\xe9\"}");
