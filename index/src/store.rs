@@ -7,6 +7,7 @@ use crate::binding::{ApplicationTag, BindingTag};
 use crate::error::IndexError;
 use crate::family::ListedFamily;
 use crate::locator::{Home, Locator, Slot};
+use crate::token::TokenDigest;
 
 /// A live opaque token is answered again only with at least this much left, in milliseconds (S15).
 pub const LEAST_REUSE_MS: u64 = 1_000;
@@ -36,6 +37,8 @@ pub struct Issue {
 pub enum IssuePolicy {
     /// It dies (jwt: S2, S3).
     Replace,
+    /// It dies, if it is the one with this digest; if there is none, or another, nothing is done.
+    ReplaceOnly(TokenDigest),
     /// It is answered again, if [`LEAST_REUSE_MS`] are left (opaque: S5, S7, S15).
     Keep {
         /// The revision of a record that is replaced all the same, because its token cannot be derived again.
@@ -83,6 +86,8 @@ pub enum Issued {
     /// The slot holds a token of a later generation of the application: the caller's knowledge of it is old. Nothing was
     /// changed.
     GenerationBehind,
+    /// The only token that could be replaced is not in the slot (any more); nothing was changed.
+    Gone,
 }
 
 /// Which tokens of a subject to revoke. Both fields empty: all of them.

@@ -96,7 +96,7 @@ fn answered<'a>(issued: &'a Issued, wanted: &'a [u8]) -> Option<&'a [u8]> {
     match issued {
         Issued::New { .. } => Some(wanted),
         Issued::Kept { record, .. } => Some(&record.digest),
-        Issued::LimitReached | Issued::GenerationBehind => None,
+        Issued::LimitReached | Issued::GenerationBehind | Issued::Gone => None,
     }
 }
 

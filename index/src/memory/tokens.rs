@@ -186,6 +186,11 @@ impl MemoryIndex {
             binding: _,
         } = issue;
         let old = state.tokens.live.get(&(home, slot));
+        if let IssuePolicy::ReplaceOnly(digest) = policy
+            && !old.is_some_and(|old| old.record.generation == record.generation && old.record.digest == digest.0)
+        {
+            return Issued::Gone;
+        }
         if old.is_some_and(|old| old.record.generation > record.generation) {
             return Issued::GenerationBehind;
         }

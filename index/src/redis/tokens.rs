@@ -181,6 +181,9 @@ impl Issuing {
                 let except = except.as_ref().map_or(&[][..], |revision| revision.as_slice());
                 script.arg(LEAST_REUSE_MS).arg(except);
             }
+            IssuePolicy::ReplaceOnly(digest) => {
+                script.arg("").arg(&digest.0);
+            }
             IssuePolicy::Replace if self.limit.is_some() || more_follow => {
                 script.arg("").arg("");
             }
@@ -249,6 +252,7 @@ pub(super) fn issued(answer: &mut impl Iterator<Item = redis::Value>) -> Result<
         }
         "limit" => Ok(Issued::LimitReached),
         "behind" => Ok(Issued::GenerationBehind),
+        "gone" => Ok(Issued::Gone),
         "late" => Err(IndexError::Unavailable("Redis got to it too late".to_owned())),
         _ => Err(corrupt("a script answered an unknown outcome")),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokenbind_index::{ApplicationTag, IssuePolicy, Issued, OverLimit, Selection};
+use tokenbind_index::{ApplicationTag, IssuePolicy, Issued, OverLimit, Selection, TokenDigest};
 use tokenbind_proto::v1::TokenFormat;
 
 use crate::harness::Harness;
@@ -17,6 +17,7 @@ crate::harness::on_every_store!(
     s16_a_limit_evicts_the_oldest_binding,
     s16_a_limit_counts_neither_dead_nor_unbound_nor_other_applications,
     a_token_that_cannot_be_derived_again_is_replaced_once,
+    only_the_token_that_is_meant_is_replaced,
     an_older_generation_is_replaced_and_a_newer_one_stays,
     a_token_ends_by_the_stores_clock,
     r1_r5_revoking_a_token_leaves_its_successor,
@@ -247,6 +248,38 @@ async fn a_token_that_cannot_be_derived_again_is_replaced_once(on: Harness) {
     let second = on.store.issue(except(3)).await.expect("issue");
     assert!(matches!(second, Issued::Kept { .. }), "{second:?}");
     assert_eq!(on.live(OPAQUE).await, Some(2));
+}
+
+async fn only_the_token_that_is_meant_is_replaced(on: Harness) {
+    let jwt = Sample {
+        format: TokenFormat::Jwt,
+        ..OPAQUE
+    };
+    let only = |after: u32, serial| {
+        let digest = Sample { serial: after, ..jwt }.record().digest;
+        let mut issue = Sample { serial, ..jwt }.issue();
+        issue.policy = IssuePolicy::ReplaceOnly(TokenDigest(digest.try_into().expect("32 bytes")));
+        on.store.issue(issue)
+    };
+    assert_eq!(only(1, 2).await.expect("issue"), Issued::Gone, "there is none");
+    assert_eq!(on.live(jwt).await, None);
+    on.put(jwt).await;
+    assert_eq!(only(7, 2).await.expect("issue"), Issued::Gone, "there is another");
+    assert_eq!(on.live(jwt).await, Some(1));
+    let replaced = only(1, 2).await.expect("issue");
+    assert!(matches!(replaced, Issued::New { superseded: true, .. }), "{replaced:?}");
+    assert_eq!(only(1, 3).await.expect("issue"), Issued::Gone, "it was replaced once");
+    assert_eq!(on.live(jwt).await, Some(2));
+    // What is of another generation is dead already.
+    let mut newer = Sample {
+        serial: 3,
+        generation: 2,
+        ..jwt
+    }
+    .issue();
+    let digest = Sample { serial: 2, ..jwt }.record().digest;
+    newer.policy = IssuePolicy::ReplaceOnly(TokenDigest(digest.try_into().expect("32 bytes")));
+    assert_eq!(on.store.issue(newer).await.expect("issue"), Issued::Gone);
 }
 
 async fn an_older_generation_is_replaced_and_a_newer_one_stays(on: Harness) {

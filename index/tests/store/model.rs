@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use tokenbind_index::{ApplicationTag, DocumentKind, Expect, IssuePolicy, Issued, OverLimit, Selection};
+use tokenbind_index::{ApplicationTag, DocumentKind, Expect, IssuePolicy, Issued, OverLimit, Selection, TokenDigest};
 use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::TokenFormat;
 
@@ -21,6 +21,7 @@ pub(crate) const STEP_MS: u32 = 60_000;
 enum Operation {
     Issue(Sample),
     IssueExcept(Sample),
+    IssueOnly(Sample),
     Family(Step),
     RevokeToken(Sample),
     RevokeSubject {
@@ -70,6 +71,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         8 => sample().prop_map(Operation::Issue),
         1 => sample().prop_map(Operation::IssueExcept),
+        1 => sample().prop_map(Operation::IssueOnly),
         11 => step().prop_map(Operation::Family),
         2 => sample().prop_map(Operation::RevokeToken),
         2 => (1..3_u8, application, device).prop_map(|(subject, application, device)| Operation::RevokeSubject {
@@ -102,6 +104,13 @@ async fn apply(on: &Harness, families: &mut Families, operation: &Operation) -> 
             issue.policy = IssuePolicy::Keep {
                 except: live.map(|record| record.revision),
             };
+            said(store.issue(issue).await.expect("issue"))
+        }
+        Operation::IssueOnly(sample) => {
+            let live = store.read(&sample.locator()).await.expect("read");
+            let digest = live.map_or([0; 32], |record| record.digest.try_into().expect("32 bytes"));
+            let mut issue = sample.issue();
+            issue.policy = IssuePolicy::ReplaceOnly(TokenDigest(digest));
             said(store.issue(issue).await.expect("issue"))
         }
         Operation::Family(step) => step.apply(on, families).await,
@@ -186,6 +195,7 @@ pub(crate) fn said(issued: Issued) -> String {
         }
         Issued::LimitReached => "limit".to_owned(),
         Issued::GenerationBehind => "behind".to_owned(),
+        Issued::Gone => "gone".to_owned(),
     }
 }
 

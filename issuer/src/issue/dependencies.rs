@@ -30,15 +30,20 @@ impl Issuer {
                 if !written.issued.reused {
                     self.store.revoke_token(token.home, token.slot, &written.record).await?;
                 }
-                return Err(IssuerError::invalid_field(dependency.field, "ended meanwhile"));
+                return Err(ended_meanwhile(dependency.field));
             }
         }
         Ok(())
     }
 }
 
-/// Whether a token was still in the slot that was written: it has just been replaced by the new one, or is the one that was
-/// answered again.
+/// The token of this field died between its proof and the write.
+pub(super) fn ended_meanwhile(field: &'static str) -> IssuerError {
+    IssuerError::invalid_field(field, "ended meanwhile")
+}
+
+/// Whether a token was still in the slot that was written: it is the one that was answered again, or has been replaced (a JWT by
+/// the new one alone; of an opaque token, because its key is gone).
 fn was_in_slot(dependency: &Dependency, written: &Written) -> bool {
     if written.issued.reused {
         written.record.digest == TokenDigest::of(dependency.token.expose_secret()).0

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message as _;
+use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
-use tokenbind_index::{BindingValue, Home, Slot, SlotDefinition, Subject};
+use tokenbind_index::{BindingValue, Home, Slot, SlotDefinition, Subject, TokenDigest};
 use tokenbind_proto::v1::{Actor, BindingType};
 
 use super::{IssueRequest, inherited};
@@ -14,7 +15,7 @@ use crate::application::Application;
 use crate::claims::{self, Bound};
 use crate::context::Issuer;
 use crate::error::{FieldViolations, IssuerError};
-use crate::grant::{Authorization, Login};
+use crate::grant::{Authorization, Dependency, Login};
 
 /// What a token will be.
 pub(super) struct Token {
@@ -29,6 +30,8 @@ pub(super) struct Token {
     pub(super) ends_at_us: Option<u64>,
     pub(super) home: Home,
     pub(super) slot: Slot,
+    /// A token that it was granted on and whose place it takes, and the field of the request that it came in.
+    pub(super) instead_of: Option<(TokenDigest, &'static str)>,
 }
 
 pub(super) fn decide(
@@ -69,6 +72,9 @@ pub(super) fn decide(
         binding: bound.as_ref().map(|bound| bound.reference),
     }
     .slot();
+    let in_slot = |dependency: &&Dependency| dependency.locator.home == home && dependency.locator.slot == slot;
+    let instead_of = authorization.depends_on.iter().find(in_slot);
+    let instead_of = instead_of.map(|it| (TokenDigest::of(it.token.expose_secret()), it.field));
     let mapped = claims::mapped(&application.claims, &authorization.attributes);
     Ok(Token {
         subject,
@@ -80,6 +86,7 @@ pub(super) fn decide(
         ends_at_us: authorization.ends_at_us,
         home,
         slot,
+        instead_of,
     })
 }
 

@@ -9,6 +9,7 @@ use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::TokenFormat;
 
 use super::IssuedToken;
+use super::dependencies::ended_meanwhile;
 use super::granted::Token;
 use super::login::{Held, Turn};
 use crate::application::Application;
@@ -52,16 +53,18 @@ impl Issuer {
         let lifetime = token.lifetime_seconds(application, now_us)?;
         let jwt = self.sign(application, token, self.locator(token), lifetime)?;
         let record = record(application, token, &jwt, lifetime);
-        match self
-            .put(application, token, record.clone(), IssuePolicy::Replace, turn)
-            .await?
-        {
+        let policy = match token.instead_of {
+            Some((digest, _)) => IssuePolicy::ReplaceOnly(digest),
+            None => IssuePolicy::Replace,
+        };
+        match self.put(application, token, record.clone(), policy, turn).await? {
             Issued::New { revision, superseded } => Ok(Some(Written {
                 issued: new(lifetime, token, jwt, revision, superseded),
                 record,
             })),
             Issued::GenerationBehind => Ok(None),
             Issued::LimitReached => Err(IssuerError::BindingLimitReached),
+            Issued::Gone => Err(ended_meanwhile(token.instead_of.map_or("grant", |(_, field)| field))),
             Issued::Kept { .. } => Err(IssuerError::Internal(
                 "the store kept a token that was to be replaced".to_owned(),
             )),
@@ -108,6 +111,7 @@ impl Issuer {
                 },
                 Issued::GenerationBehind => return Ok(None),
                 Issued::LimitReached => return Err(IssuerError::BindingLimitReached),
+                Issued::Gone => return Err(IssuerError::Internal("the store looked for another token".to_owned())),
             }
         }
         Err(IssuerError::Unavailable(

@@ -22,17 +22,23 @@ end
 -- - `latest`: by when (us) it must be done, or nil. A Redis that was stopped goes on with what it was sent, when whoever sent
 --   it has long been told that it failed.
 -- - `least_left`: the least ms left of a live token that is kept; nil to replace whatever there is.
--- - `except`: the revision (8 bytes, little-endian) that is not kept, or an empty text.
+-- - `except`: with `least_left` the revision (8 bytes, little-endian) that is not kept, else the digest (32 bytes) of the only
+--   token that is replaced; or an empty text.
 -- - `most`: the most bindings, or nil; `evict`: whether the binding whose last token was issued longest ago makes room for one
 --   more by losing its tokens and families.
 --
--- Answers `{'new', revision, superseded (0 or 1)}`, `{'kept', record, ms left}`, `{'limit'}`, `{'behind'}` or `{'late'}`. After all
+-- Answers `{'new', revision, superseded (0 or 1)}`, `{'kept', record, ms left}`, `{'limit'}`, `{'behind'}`, `{'gone'}` or
+-- `{'late'}`. After all
 -- but the first, nothing was changed.
 local function issue(key, list, record, lifetime, member, latest, least_left, except, most, evict)
   local call, unpack = redis.call, struct.unpack
   local generation = unpack('<I4', record, 2)
   local old = call('GET', key)
   local superseded = 0
+  if except and #except == 32
+    and (not old or unpack('<I4', old, 11) ~= generation or string.sub(old, 17, 48) ~= except) then
+    return {'gone'}
+  end
   if old then
     local old_generation = unpack('<I4', old, 11)
     if old_generation > generation then return {'behind'} end
