@@ -18,7 +18,7 @@ pub struct TelemetryArgs {
     #[arg(long, env = "TOKENBIND_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
 
-    /// Audit also every token that was issued (issuer), or judged good (validator); costs a good part of what the call does
+    /// Audit also every token that was issued (issuer) or judged good (validator), at a good part of a call's cost [default: off]
     #[arg(long, env = "TOKENBIND_AUDIT_ALL")]
     pub audit_all: bool,
 

@@ -28,8 +28,7 @@ end
 --   more by losing its tokens and families.
 --
 -- Answers `{'new', revision, superseded (0 or 1)}`, `{'kept', record, ms left}`, `{'limit'}`, `{'behind'}`, `{'gone'}` or
--- `{'late'}`. After all
--- but the first, nothing was changed.
+-- `{'late'}`. After all but the first, nothing was changed.
 local function issue(key, list, record, lifetime, member, latest, least_left, except, most, evict)
   local call, unpack = redis.call, struct.unpack
   local generation = unpack('<I4', record, 2)
