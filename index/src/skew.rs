@@ -51,20 +51,20 @@ impl WatchedClock {
     fn tell(&self, skew_us: i64, certain_us: u64) {
         let beyond = |limit: Duration| u128::from(certain_us) > limit.as_micros();
         let (refuse, warn) = (beyond(self.limits.refuse), beyond(self.limits.warn));
-        let skew_ms = skew_us / 1_000;
+        let ahead_ms = skew_us / 1_000;
         let (was_refused, was_warned) = (
             self.refused.swap(refuse, Ordering::Release),
             self.warned.swap(warn, Ordering::Relaxed),
         );
         if refuse && !was_refused {
             tracing::error!(
-                skew_ms,
+                ahead_ms,
                 "this clock and that of the index are too far apart: nothing is issued or judged"
             );
         } else if warn && !was_warned {
-            tracing::warn!(skew_ms, "this clock and that of the index are apart");
+            tracing::warn!(ahead_ms, "this clock and that of the index are apart");
         } else if !warn && was_warned {
-            tracing::info!(skew_ms, "this clock and that of the index agree again");
+            tracing::info!(ahead_ms, "this clock and that of the index agree again");
         }
     }
 }

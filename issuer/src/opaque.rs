@@ -181,7 +181,7 @@ impl fmt::Debug for OpaqueKeys {
     }
 }
 
-fn read(file: KeyFile) -> Result<OpaqueKey, KeyFileError> {
+fn read(file: &KeyFile) -> Result<OpaqueKey, KeyFileError> {
     if file.name.len() > MAX_ID_BYTES {
         return Err(KeyFileError::new(
             &file.path,

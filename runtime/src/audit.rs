@@ -114,7 +114,7 @@ mod tests {
     fn what_is_logged_under_the_target_comes_out() {
         let revoked = [("event", "revoked"), ("client_id", "shop"), ("count", "2")];
         let revoked = revoked.map(|(name, value)| (name, value.to_owned())).to_vec();
-        assert_eq!(told(false), [revoked.clone()]);
+        assert_eq!(told(false), std::slice::from_ref(&revoked));
         assert_eq!(told(true), [revoked, vec![("event", "issued".to_owned())]]);
     }
 

@@ -103,7 +103,7 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
 
 /// Records what is true at the moment of a scrape: readiness, and what the process takes.
 pub(crate) fn observe_process(ready: bool) {
-    gauge!(READY).set(if ready { 1 } else { 0 });
+    gauge!(READY).set(i32::from(ready));
     Collector::default().collect();
 }
 

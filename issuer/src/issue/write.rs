@@ -82,7 +82,7 @@ impl Issuer {
         let mut now_us = self.clock.now_us();
         for _ in 0..ATTEMPTS {
             let lifetime = token.lifetime_seconds(application, now_us)?;
-            let (text, record) = self.derive(application, token, lifetime)?;
+            let (text, record) = self.derive(application, token, lifetime);
             match self
                 .put(application, token, record.clone(), IssuePolicy::Keep { except }, turn)
                 .await?
@@ -180,12 +180,7 @@ impl Issuer {
         Ok(jwt)
     }
 
-    fn derive(
-        &self,
-        application: &Application,
-        token: &Token,
-        lifetime: u32,
-    ) -> Result<(String, TokenRecord), IssuerError> {
+    fn derive(&self, application: &Application, token: &Token, lifetime: u32) -> (String, TokenRecord) {
         let locator = self.locator(token);
         let (key_id, text) = self.opaque_keys.derive(locator);
         let mut record = record(application, token, &text, lifetime);
@@ -197,7 +192,7 @@ impl Issuer {
         if !token.mapped.is_empty() {
             record.claims_json = serde_json::Value::Object(token.mapped.clone()).to_string();
         }
-        Ok((text, record))
+        (text, record)
     }
 
     /// The token of a record (S18: the store never had it). `None` when its key is gone, or was another of the same name.

@@ -73,7 +73,7 @@ impl Issuer {
         let opaque = self.keep(self.opaque_keys.ring(), renew).await?;
         self.opaque_keys.set_lacking(&opaque.lacking);
         if let Some(timer) = &self.rotation {
-            timer.turn(self, signing.newest_from, signing.active_from).await;
+            timer.turn(self, signing.newest_from, signing.active_from);
         }
         Ok(signing.lost || opaque.lost)
     }

@@ -84,7 +84,7 @@ impl<K: Key> Held<K> {
 
 struct Source<K> {
     path: PathBuf,
-    read: fn(KeyFile) -> Result<K, KeyFileError>,
+    read: fn(&KeyFile) -> Result<K, KeyFileError>,
     watched: Watched,
     /// Why they could not be read the last time.
     failed: Option<String>,
@@ -99,7 +99,7 @@ pub struct Ring<K> {
 
 impl<K: Key> Ring<K> {
     /// A key file, or a directory of them in the order of their names.
-    pub(crate) fn open(path: &Path, read: fn(KeyFile) -> Result<K, KeyFileError>) -> Result<Self, KeyFileError> {
+    pub(crate) fn open(path: &Path, read: fn(&KeyFile) -> Result<K, KeyFileError>) -> Result<Self, KeyFileError> {
         // Before they are read: what comes meanwhile is then a change.
         let watched = Watched::new([path.to_owned()]);
         let held = read_all(path, read)?;
@@ -220,8 +220,8 @@ impl<K: Key> fmt::Debug for Ring<K> {
     }
 }
 
-fn read_all<K: Key>(path: &Path, read: fn(KeyFile) -> Result<K, KeyFileError>) -> Result<Held<K>, KeyFileError> {
-    let keys = files::read(path)?.into_iter().map(|file| read(file).map(Arc::new));
+fn read_all<K: Key>(path: &Path, read: fn(&KeyFile) -> Result<K, KeyFileError>) -> Result<Held<K>, KeyFileError> {
+    let keys = files::read(path)?.into_iter().map(|file| read(&file).map(Arc::new));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
     Held::new(keys).ok_or_else(|| KeyFileError::new(path, "holds no key"))
 }

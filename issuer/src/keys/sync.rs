@@ -139,7 +139,7 @@ impl Issuer {
             let expect = Expect::Version(document.version);
             match self.store.delete_document(K::KIND, &key_id, expect, 0).await? {
                 Delete::Deleted => {
-                    tracing::info!(kind = K::WORD, key_id, "took back a key that nothing live depends on")
+                    tracing::info!(kind = K::WORD, key_id, "took back a key that nothing live depends on");
                 }
                 // Somebody else was faster, or holds the key and moved its end on.
                 Delete::Absent | Delete::Conflict => {}

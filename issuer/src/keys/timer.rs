@@ -50,7 +50,7 @@ impl RotationTimer {
     }
 
     /// Makes the next key when it is time, and removes what has no more use. What fails is tried again.
-    pub(super) async fn turn(&self, issuer: &Issuer, newest_from: i64, active_from: i64) {
+    pub(super) fn turn(&self, issuer: &Issuer, newest_from: i64, active_from: i64) {
         let now = issuer.clock.now_seconds();
         let wait = issuer.key_wait.as_secs();
         let next = u64::try_from(newest_from).unwrap_or(0) + self.every.as_secs();

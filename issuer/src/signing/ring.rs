@@ -20,7 +20,7 @@ pub type KeyRing = Ring<SigningKey>;
 impl KeyRing {
     /// Reads a key file, or a directory of them: the last by name is the newest.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
-        Self::open(path, |file: KeyFile| {
+        Self::open(path, |file: &KeyFile| {
             SigningKey::parse(&file.content).map_err(|problem| KeyFileError::new(&file.path, problem))
         })
     }

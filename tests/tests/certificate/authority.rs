@@ -45,7 +45,7 @@ impl Authority {
 
     /// A certificate of this DNS name.
     pub(crate) fn certify(&self, name: &str) -> Certified {
-        self.certify_with(CertificateParams::new([name.to_owned()]).unwrap())
+        self.certify_with(&CertificateParams::new([name.to_owned()]).unwrap())
     }
 
     /// A certificate with these URIs, as a SPIFFE workload has one with one.
@@ -53,10 +53,10 @@ impl Authority {
         let mut params = CertificateParams::new([]).unwrap();
         let uris = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap()));
         params.subject_alt_names = uris.collect();
-        self.certify_with(params)
+        self.certify_with(&params)
     }
 
-    fn certify_with(&self, params: CertificateParams) -> Certified {
+    fn certify_with(&self, params: &CertificateParams) -> Certified {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Certified {

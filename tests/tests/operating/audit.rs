@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 use tokenbind_proto::v1::TokenFormat;
-use tokenbind_tests::{App, Ask as _, DEADLINE, Stack, client_credentials, dump, password, wait_until};
+use tokenbind_tests::{App, Ask as _, DEADLINE, Process, Stack, client_credentials, dump, password, wait_until};
 
 type Entry = HashMap<String, String>;
 
@@ -92,7 +92,7 @@ async fn what_happens_is_in_the_stream_and_no_secret_is() {
 
     let everything = dump(&mut stack.redis.as_ref().unwrap().connection()).concat();
     let text = String::from_utf8_lossy(&everything);
-    let logs = stack.processes.iter().map(|process| process.log()).collect::<String>();
+    let logs = stack.processes.iter().map(Process::log).collect::<String>();
     for secret in ["canary", token.as_str(), app.secret.as_str()] {
         assert!(!text.contains(secret) && !logs.contains(secret), "{secret}");
     }

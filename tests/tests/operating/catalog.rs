@@ -1,4 +1,4 @@
-//! The catalog is a file that is replaced while the issuers run, as Kubernetes replaces a mounted ConfigMap.
+//! The catalog is a file that is replaced while the issuers run, as Kubernetes replaces a mounted `ConfigMap`.
 
 use std::fs;
 

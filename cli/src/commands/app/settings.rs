@@ -89,7 +89,7 @@ pub(crate) struct Settings {
     user_claims: Vec<(String, String)>,
 
     #[command(flatten)]
-    authentication: AuthenticationArgs,
+    authentication: Box<AuthenticationArgs>,
 
     /// Whether it gets no token, and its live ones are refused
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
