@@ -94,6 +94,15 @@ async fn the_same_inside_tls_as_the_client_chooses() {
         assert_eq!(answer.status, 200, "{answer:?}");
         Setting::assert_active(&setting.introspect(&answer.text("access_token")).await);
     }
+    // Whether certificates are of use is told.
+    let metadata = Http::new(&address).over_tls(&authority).get(METADATA).await.json();
+    assert_eq!(metadata["tls_client_certificate_bound_access_tokens"], true);
+    let plain = setting.issuer.get(METADATA).await.json();
+    assert!(plain.get("tls_client_certificate_bound_access_tokens").is_none());
+    for (metadata, offered) in [(&metadata, true), (&plain, false)] {
+        let methods = metadata["token_endpoint_auth_methods_supported"].as_array().unwrap();
+        assert_eq!(methods.contains(&"tls_client_auth".into()), offered);
+    }
     // V8, C30: what is issued over a connection with a certificate is bound to it, and says so.
     let mut bound = tokenbind_tests::shop("bound", TokenFormat::Jwt);
     bound.binding_type = BindingType::Certificate.into();

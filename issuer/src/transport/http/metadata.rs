@@ -54,6 +54,10 @@ fn document(issuer_url: &str, settings: &HttpSettings) -> Value {
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
     });
+    if settings.client_certificates {
+        // RFC 8705, section 3.3.
+        document["tls_client_certificate_bound_access_tokens"] = true.into();
+    }
     if let (Some(endpoint), Some(members)) = (&settings.introspection_endpoint, document.as_object_mut()) {
         members.insert("introspection_endpoint".to_owned(), json!(endpoint));
         // Of a resource: its id and secret.
