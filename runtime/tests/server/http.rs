@@ -45,9 +45,9 @@ async fn ask(address: SocketAddr, head: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let said = format!("{head}\r\nhost: x\r\nconnection: close\r\n\r\n{body}");
         stream.write_all(said.as_bytes()).await.unwrap();
-        let mut heard = String::new();
-        stream.read_to_string(&mut heard).await.unwrap();
-        heard
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     })
     .await
 }
