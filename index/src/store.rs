@@ -164,13 +164,9 @@ pub trait BindingIndex: Send + Sync + 'static {
     /// The store's clock, in microseconds since 1970. Also tells that the store answers.
     async fn ping(&self) -> Result<Revision, IndexError>;
 
-    /// Whether the store takes further records: it may answer, and be full.
-    async fn takes_writes(&self) -> Result<(), IndexError> {
-        Ok(())
-    }
-
-    /// The same as [`Self::ping`] once everything of a subject that was revoked before is as durable as a revocation has to be (R6): for whoever
-    /// finds that there is nothing left to revoke, perhaps because an attempt before was done and not acknowledged.
+    /// The same as [`Self::ping`] once everything of a subject that was revoked before is as durable as a revocation has to be
+    /// (R6): for whoever finds that there is nothing left to revoke, perhaps because an attempt before was done and not
+    /// acknowledged.
     async fn settle(&self, _home: Home) -> Result<Revision, IndexError> {
         self.ping().await
     }

@@ -136,7 +136,6 @@ async fn watch(names: &[&str], issuer: &Issuer, published: Arc<AtomicBool>, shut
             let compared = compare_clocks(store.as_ref(), clock.as_ref()).await;
             metrics::clock_skew(clock.skew_us());
             compared.map_err(|error| error.to_string())?;
-            store.takes_writes().await.map_err(|error| error.to_string())?;
             let published = published.load(Ordering::Acquire);
             published
                 .then_some(())

@@ -84,13 +84,6 @@ impl State {
         Ok(())
     }
 
-    /// Whether it takes nothing more.
-    pub(super) fn is_full(&self) -> bool {
-        let number = |name| self.field(name).parse::<u64>().unwrap_or(0);
-        let most = number("maxmemory");
-        most > 0 && number("used_memory") >= most
-    }
-
     /// Whether what is written outlives a restart in every case; snapshots lose the last minutes.
     pub(super) fn is_durable(&self) -> bool {
         self.field("aof_enabled") == "1"
@@ -172,12 +165,5 @@ mod tests {
         let node = "redis_version:7.4.0 role:master cluster_enabled:1";
         assert!(matches!(judge(node, one), Err(ConnectError::Unfit(_))));
         assert!(judge(node, &Shape::Cluster).is_ok());
-    }
-
-    #[test]
-    fn full_is_at_the_limit_alone() {
-        let is_full = |lines: &str| State(lines.replace(' ', "\r\n")).is_full();
-        assert!(is_full("used_memory:10 maxmemory:10"));
-        assert!(!is_full("used_memory:9 maxmemory:10") && !is_full("used_memory:9 maxmemory:0"));
     }
 }

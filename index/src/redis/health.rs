@@ -45,17 +45,4 @@ impl RedisIndex {
         node.clock.told(revision);
         Ok(revision)
     }
-
-    /// Whether a token can be issued: no primary is full.
-    pub(super) async fn has_room(&self) -> Result<(), IndexError> {
-        for node in self.nodes() {
-            let connection = self.lanes.connection(&self.topology, &node).await;
-            let mut connection = connection.map_err(|error| index_error(&error))?;
-            let state = State::ask(&mut connection).await.map_err(|error| index_error(&error))?;
-            if state.is_full() {
-                return Err(IndexError::Full(format!("{} is at its maxmemory", node.name())));
-            }
-        }
-        Ok(())
-    }
 }

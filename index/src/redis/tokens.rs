@@ -98,10 +98,6 @@ impl BindingIndex for RedisIndex {
         self.check_once().await?;
         self.pulse().await
     }
-
-    async fn takes_writes(&self) -> Result<(), IndexError> {
-        self.has_room().await
-    }
 }
 
 impl RedisIndex {
