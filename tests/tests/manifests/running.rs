@@ -42,7 +42,11 @@ impl<'a> Node<'a> {
 
     fn files_of(&self, volume: &Value) -> Files {
         if let Some(secret) = volume["secret"]["secretName"].as_str() {
-            return self.secrets[secret].clone();
+            let mut files = self.secrets[secret].clone();
+            let chosen: Vec<_> = items(&volume["secret"]["items"]).collect();
+            assert!(chosen.iter().all(|item| item["key"] == item["path"]), "{volume}");
+            files.retain(|file, _| chosen.is_empty() || chosen.iter().any(|item| item["key"] == file.as_str()));
+            return files;
         }
         let Some(map) = volume["configMap"]["name"].as_str() else {
             return Files::new();
@@ -88,7 +92,7 @@ impl<'a> Node<'a> {
         };
         let value = &self.secrets[secret][reference["key"].as_str().unwrap()];
         let value = String::from_utf8(value.clone()).unwrap();
-        value.replace("@redis:6379", &format!("@127.0.0.1:{}", self.redis_port))
+        value.replace("//redis:6379", &format!("//127.0.0.1:{}", self.redis_port))
     }
 
     /// Starts `issuer` or `validator`, on free ports.

@@ -183,8 +183,21 @@ async fn production_serves_tls_and_says_over_the_admin_port_that_it_is_ready() {
         let files = [("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem())];
         let files = files.map(|(file, text)| (file.to_owned(), text.into_bytes()));
         secrets.insert(format!("{service}-tls"), files.into());
-        let url = Files::from([("url".to_owned(), redis.url().into_bytes())]);
-        secrets.insert(format!("redis-{service}"), url);
+        let files = [("url", redis.url()), ("password", format!("of-the-{service}"))];
+        let files = files.map(|(file, text)| (file.to_owned(), text.into_bytes()));
+        secrets.insert(format!("redis-{service}"), files.into());
+        redis::cmd("ACL")
+            .arg(&[
+                "SETUSER",
+                service,
+                "on",
+                &format!(">of-the-{service}"),
+                "~*",
+                "&*",
+                "+@all",
+            ])
+            .exec(&mut redis.connection())
+            .unwrap();
     }
     let node = Node::new(&cluster, &secrets);
     for service in ["issuer", "validator"] {
