@@ -56,6 +56,7 @@ impl Harness {
         }
         let mut options = servers.options();
         options.response_timeout = Duration::from_secs(30);
+        options.connection_timeout = Duration::from_secs(30);
         let store = RedisIndex::connect(&options).await.expect("connect");
         Self {
             store: Arc::new(store.clone()),
