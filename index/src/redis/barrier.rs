@@ -63,6 +63,11 @@ impl Barrier {
     /// Whether a heartbeat that was sent after this call began was answered. `open` tells whether there is anybody to send
     /// it, and is asked when it can no longer be missed.
     pub(super) async fn wait(&self, open: impl Fn() -> bool) -> bool {
+        self.wait_for(self.patience, open).await
+    }
+
+    /// The same with another patience.
+    pub(super) async fn wait_for(&self, patience: Duration, open: impl Fn() -> bool) -> bool {
         let mut answered = self.answered.subscribe();
         let mine = self.came.fetch_add(1, Ordering::SeqCst) + 1;
         if !open() {
@@ -70,7 +75,7 @@ impl Barrier {
         }
         self.wanted.notify_one();
         let told = answered.wait_for(|answered| answered.heard >= mine || answered.unheard >= mine);
-        match timeout(self.patience, told).await {
+        match timeout(patience, told).await {
             Ok(Ok(answered)) => answered.heard >= mine,
             Ok(Err(_)) | Err(_) => false,
         }

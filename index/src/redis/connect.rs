@@ -61,7 +61,7 @@ impl RedisIndex {
     /// Looks whether this Redis can keep the promises of an index.
     pub(super) async fn check(&self) -> Result<(), ConnectError> {
         if self.topology.map().nodes().is_empty() {
-            self.topology.look().await?;
+            self.topology.look_first().await?;
         }
         let mut durable = true;
         for node in self.nodes() {

@@ -47,6 +47,11 @@ impl Connector {
         self.open(address, settings, &self.sentinel_credentials, ProtocolVersion::RESP3)
     }
 
+    /// How long it takes at most until a server is known not to answer.
+    pub(super) fn patience(&self) -> Duration {
+        self.connection_timeout + self.response_timeout
+    }
+
     /// How connections are made.
     pub(super) fn config(&self) -> AsyncConnectionConfig {
         AsyncConnectionConfig::new()

@@ -172,7 +172,16 @@ impl Topology {
 
     /// Waits until somebody has looked again. After an error nothing is known that was not before.
     pub(super) async fn look(&self) -> Result<(), ConnectError> {
-        if self.task.is_none() || self.shared.looks.wait(|| true).await {
+        self.look_for(PATIENCE).await
+    }
+
+    /// The same for whoever has all the time that a connection may take.
+    pub(super) async fn look_first(&self) -> Result<(), ConnectError> {
+        self.look_for(self.connector().patience()).await
+    }
+
+    async fn look_for(&self, patience: Duration) -> Result<(), ConnectError> {
+        if self.task.is_none() || self.shared.looks.wait_for(patience, || true).await {
             return Ok(());
         }
         let trouble = self.shared.trouble.load_full();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokenbind_index::Namespace;
-use tokenbind_index::redis::{RedisIndex, RedisOptions, TlsFiles};
+use tokenbind_index::redis::{Credentials, Password, RedisIndex, RedisOptions, TlsFiles};
 use tokenbind_tests::{RedisCluster, RedisSentinel, RedisServer, RedisTls};
 
 use crate::harness::Servers;
@@ -85,6 +85,30 @@ async fn behind_sentinels() {
     is_unfit(&no_sentinel, "what answers there is no sentinel").await;
     let no_cluster = format!("redis+cluster://127.0.0.1:{}", servers.nodes()[0].port());
     is_unfit(&no_cluster, "no node of a cluster; write redis://").await;
+    sentinels_have_users_of_their_own(&servers).await;
+}
+
+async fn sentinels_have_users_of_their_own(servers: &RedisSentinel) {
+    for port in servers.sentinel_ports() {
+        let sentinel = redis::Client::open(("127.0.0.1", port)).expect("an address");
+        let mut connection = sentinel.get_connection().expect("a sentinel answers");
+        for rules in [
+            &["watcher", "on", ">right", "+@all", "allchannels"][..],
+            &["default", "off"],
+        ] {
+            let mut command = redis::cmd("ACL");
+            command.arg("SETUSER").arg(rules).exec(&mut connection).expect("a user");
+        }
+    }
+    is_unfit(&servers.url(), "a sentinel says so").await;
+    let mut options = servers.options();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "right\n").expect("a password");
+    options.sentinel_credentials = Credentials {
+        user: Some("watcher".to_owned()),
+        password: Some(Password::File(file.path().to_owned())),
+    };
+    RedisIndex::connect(&options).await.expect("connect");
 }
 
 async fn is_unfit(url: &str, why: &str) {

@@ -8,4 +8,5 @@ mod readiness;
 mod sentinel;
 mod servers;
 mod slice;
+mod standalone;
 mod tls;
