@@ -16,6 +16,7 @@ mod dev;
 mod errors;
 mod foreign;
 mod http;
+pub mod history;
 mod process;
 mod proxy;
 mod redis_cluster;

@@ -1,0 +1,44 @@
+//! What faults may have lost.
+
+use crate::history::event::{Event, Fault, History, Loss, Micros};
+
+pub(super) struct Losses<'a> {
+    lossy: Vec<&'a Fault>,
+}
+
+impl<'a> Losses<'a> {
+    pub(super) fn of(history: &'a History) -> Self {
+        let lossy = history.faults.iter().filter(|fault| fault.loss != Loss::Nothing);
+        Self { lossy: lossy.collect() }
+    }
+
+    /// The fault that may have lost what this call wrote without waiting for a replica, before `now`.
+    pub(super) fn of_write(&self, write: &Event, now: Micros) -> Option<&'a Fault> {
+        self.before(now)
+            .find(|fault| write.start <= fault.end && (loses_all(fault) || is_behind(fault, write)))
+    }
+
+    /// The fault that may have turned back what this call wrote without waiting for a replica, before `now`: of a store that is
+    /// empty nothing comes back.
+    pub(super) fn turned_back(&self, write: &Event, now: Micros) -> Option<&'a Fault> {
+        self.before(now).find(|fault| write.start <= fault.end && is_behind(fault, write))
+    }
+
+    /// Whether the store passed to a replica between the two.
+    pub(super) fn failed_over(&self, after: Micros, now: Micros) -> bool {
+        self.before(now)
+            .any(|fault| matches!(fault.loss, Loss::SinceUnreplicated(_)) && fault.end >= after)
+    }
+
+    fn before(&self, now: Micros) -> impl Iterator<Item = &'a Fault> + '_ {
+        self.lossy.iter().copied().filter(move |fault| fault.start <= now)
+    }
+}
+
+fn loses_all(fault: &Fault) -> bool {
+    matches!(fault.loss, Loss::Everything | Loss::AnyKey)
+}
+
+fn is_behind(fault: &Fault, write: &Event) -> bool {
+    matches!(fault.loss, Loss::SinceUnreplicated(from) if write.end >= from)
+}

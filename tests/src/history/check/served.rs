@@ -1,0 +1,37 @@
+//! Served, and the half of honesty that needs no failover.
+
+use super::{Invariant, Judgement};
+use crate::history::event::{Answer, Event, Fault, Gentleness, History};
+
+pub(super) fn check(history: &History, judgement: &mut Judgement) {
+    for (number, event) in history.events.iter().enumerate() {
+        match &event.answer {
+            Answer::Failed { why } => {
+                if is_to_be_served(history, event) {
+                    let text = format!("a call failed where none has to: {why}");
+                    judgement.violated(Invariant::Served, &[number], text);
+                }
+            }
+            Answer::Revoked => {
+                let alone = history.faults.iter().find(|fault| {
+                    let alone = fault.without_replicas;
+                    alone.is_some_and(|(from, to)| from <= event.start && event.end <= to)
+                });
+                if let Some(fault) = alone
+                    && history.promises.replicated
+                {
+                    let text = format!("a revocation was acknowledged while no replica could hear of it ({})", fault.fault);
+                    judgement.violated(Invariant::Honest, &[number], text);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_to_be_served(history: &History, event: &Event) -> bool {
+    let rough = |fault: &&Fault| fault.gentleness == Gentleness::Rough;
+    let during = |start, end| event.start <= end && event.end >= start;
+    !history.faults.iter().filter(rough).any(|fault| during(fault.start, fault.end))
+        && !history.stalls.iter().any(|stall| during(stall.start, stall.end))
+}
