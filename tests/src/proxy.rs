@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -89,6 +89,7 @@ impl Weather {
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
+    server_port: Arc<AtomicU16>,
     weather: watch::Sender<Weather>,
 }
 
@@ -100,8 +101,25 @@ impl Proxy {
         listener.set_nonblocking(true).expect("a listener for tokio");
         let (weather, seen) = watch::channel(Weather::default());
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        std::thread::spawn(move || runtime.block_on(accept(listener, server_port, seen)));
-        Self { address, weather }
+        let server_port = Arc::new(AtomicU16::new(server_port));
+        let target = Arc::clone(&server_port);
+        std::thread::spawn(move || runtime.block_on(accept(listener, target, seen)));
+        Self {
+            address,
+            server_port,
+            weather,
+        }
+    }
+
+    /// Where it listens, at 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// From now on new connections go to another server, as when an address is moved; those that there are stay. To end them,
+    /// [`Weather::cut`] first.
+    pub fn retarget(&self, server_port: u16) {
+        self.server_port.store(server_port, Ordering::SeqCst);
     }
 
     /// `redis://…` of the proxy.
@@ -120,7 +138,7 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: std::net::TcpListener, server_port: u16, mut weather: watch::Receiver<Weather>) {
+async fn accept(listener: std::net::TcpListener, server_port: Arc<AtomicU16>, mut weather: watch::Receiver<Weather>) {
     let listener = TcpListener::from_std(listener).expect("a listener of this runtime");
     // Dropped with this task, and the connections with it.
     let mut connections = JoinSet::new();
@@ -129,7 +147,7 @@ async fn accept(listener: std::net::TcpListener, server_port: u16, mut weather: 
             accepted = listener.accept() => {
                 let (client, _) = accepted.expect("a connection");
                 if !weather.borrow().cut {
-                    connections.spawn(connect(client, server_port, weather.clone()));
+                    connections.spawn(connect(client, server_port.load(Ordering::SeqCst), weather.clone()));
                 }
             }
             // The proxy is gone when nobody can change it any more.

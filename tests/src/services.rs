@@ -94,6 +94,12 @@ impl Installation {
 
     fn issuer_command_at(&self, listen: &str) -> Command {
         let mut command = service("issuer", listen, &self.redis_url);
+        self.issuer_command_over(&self.redis_url)
+    }
+
+    /// The same over the Redis at another address, such as that of a proxy.
+    pub fn issuer_command_over(&self, redis_url: &str) -> Command {
+        let mut command = service("issuer", redis_url);
         command.arg("--catalog").arg(self.catalog());
         command.arg("--signing-key").arg(self.folder.path().join("signing"));
         command.arg("--opaque-key").arg(self.folder.path().join("opaque"));
@@ -116,6 +122,14 @@ impl Installation {
 /// Starts a validator with further arguments; answers where it listens.
 pub fn start_validator(redis_url: &str, arguments: &[&str]) -> (Process, String) {
     start_validator_at(ANY_PORT, redis_url, arguments)
+    let mut command = validator_command(redis_url);
+    command.args(arguments);
+    start_service("validator", command)
+}
+
+/// How a validator is started; not started yet.
+pub fn validator_command(redis_url: &str) -> Command {
+    service("validator", redis_url)
 }
 
 /// The same at an address that others know beforehand.

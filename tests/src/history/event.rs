@@ -159,6 +159,8 @@ pub enum Gentleness {
     /// Calls may fail.
     #[default]
     Rough,
+    /// No token may be had; everything else is answered.
+    NothingIssued,
     /// No call fails: a client that tries again where a call was not taken is always served.
     Gentle,
 }

@@ -33,6 +33,14 @@ pub struct Open {
     call: Call,
 }
 
+impl Open {
+    /// It became this call: another server took it than the one that was asked first.
+    #[must_use]
+    pub fn becomes(self, call: Call) -> Self {
+        Self { call, ..self }
+    }
+}
+
 impl Default for Recorder {
     fn default() -> Self {
         Self {
@@ -83,9 +91,9 @@ impl Recorder {
         self.state().faults.push(fault);
     }
 
-    /// How many faults there have been.
-    pub fn faults(&self) -> usize {
-        self.state().faults.len()
+    /// How many calls were answered, whatever that was.
+    pub fn answered(&self) -> usize {
+        self.state().events.len()
     }
 
     /// Notes for as long as it is polled when this process had no processor.

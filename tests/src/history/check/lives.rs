@@ -6,9 +6,10 @@ use crate::history::event::{Answer, Call, Event, History, Micros, RefreshNumber,
 
 /// Both services and the store count a token's seconds from instants of their own within one call, in whole seconds.
 const SECOND: Micros = 1_000_000;
-/// For so long after it failed a call may still be carried out: whoever has it gives up sooner, and a store that was frozen
-/// goes on sooner.
-const LATE: Micros = 10 * SECOND;
+/// For so long after it failed a revocation may still be carried out: a store that was frozen goes on sooner. A store refuses to
+/// issue what comes later than whoever sent it waits.
+const LATE_REVOCATION: Micros = 10 * SECOND;
+const LATE_ISSUE: Micros = 2 * SECOND;
 /// Of each kind; more say nothing more.
 const MOST_DEATHS: usize = 8;
 /// A further login beyond these takes the place of the one used longest ago.
@@ -73,7 +74,8 @@ fn effective_until(history: &History, event: &Event) -> Micros {
     if !matches!(event.answer, Answer::Failed { .. }) {
         return event.end;
     }
-    let mut until = event.end + LATE;
+    let issues = matches!(event.call, Call::Issue { .. } | Call::Refresh { .. });
+    let mut until = event.end + if issues { LATE_ISSUE } else { LATE_REVOCATION };
     for stall in &history.stalls {
         if stall.end >= event.start && stall.start <= until {
             until += stall.end - stall.start;

@@ -21,7 +21,8 @@ impl<'a> Losses<'a> {
     /// The fault that may have turned back what this call wrote without waiting for a replica, before `now`: of a store that is
     /// empty nothing comes back.
     pub(super) fn turned_back(&self, write: &Event, now: Micros) -> Option<&'a Fault> {
-        self.before(now).find(|fault| write.start <= fault.end && is_behind(fault, write))
+        self.before(now)
+            .find(|fault| write.start <= fault.end && is_behind(fault, write))
     }
 
     /// Whether the store passed to a replica between the two.

@@ -1,16 +1,21 @@
 //! Served, and the half of honesty that needs no failover.
 
 use super::{Invariant, Judgement};
-use crate::history::event::{Answer, Event, Fault, Gentleness, History};
+use crate::history::event::{Answer, Call, Event, Fault, Gentleness, History};
 
 pub(super) fn check(history: &History, judgement: &mut Judgement) {
     for (number, event) in history.events.iter().enumerate() {
         match &event.answer {
-            Answer::Failed { why } => {
-                if is_to_be_served(history, event) {
-                    let text = format!("a call failed where none has to: {why}");
-                    judgement.violated(Invariant::Served, &[number], text);
-                }
+            // Validators that stop end their watches.
+            _ if matches!(event.call, Call::Watch { .. }) => {}
+            Answer::Failed { why } if is_to_be_served(history, event) => {
+                let text = format!("a call failed where none has to: {why}");
+                judgement.violated(Invariant::Served, &[number], text);
+            }
+            // Whoever is refused as itself is refused because something is gone that nobody took away.
+            Answer::Refused { reason } if reason != "invalid_grant" && is_to_be_served(history, event) => {
+                let text = format!("a call was refused where none has to be: {reason}");
+                judgement.violated(Invariant::Served, &[number], text);
             }
             Answer::Revoked => {
                 let alone = history.faults.iter().find(|fault| {
@@ -20,7 +25,10 @@ pub(super) fn check(history: &History, judgement: &mut Judgement) {
                 if let Some(fault) = alone
                     && history.promises.replicated
                 {
-                    let text = format!("a revocation was acknowledged while no replica could hear of it ({})", fault.fault);
+                    let text = format!(
+                        "a revocation was acknowledged while no replica could hear of it ({})",
+                        fault.fault
+                    );
                     judgement.violated(Invariant::Honest, &[number], text);
                 }
             }
@@ -30,8 +38,19 @@ pub(super) fn check(history: &History, judgement: &mut Judgement) {
 }
 
 fn is_to_be_served(history: &History, event: &Event) -> bool {
-    let rough = |fault: &&Fault| fault.gentleness == Gentleness::Rough;
+    let rough = |fault: &&Fault| match fault.gentleness {
+        Gentleness::Rough => true,
+        Gentleness::Gentle => false,
+        Gentleness::NothingIssued => matches!(
+            event.call,
+            Call::Issue { .. } | Call::Refresh { .. } | Call::Assert { .. }
+        ),
+    };
     let during = |start, end| event.start <= end && event.end >= start;
-    !history.faults.iter().filter(rough).any(|fault| during(fault.start, fault.end))
+    !history
+        .faults
+        .iter()
+        .filter(rough)
+        .any(|fault| during(fault.start, fault.end))
         && !history.stalls.iter().any(|stall| during(stall.start, stall.end))
 }

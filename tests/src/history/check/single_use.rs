@@ -24,13 +24,7 @@ pub(super) fn check(history: &History, lives: &Lives, losses: &Losses<'_>, judge
     }
 }
 
-fn won(
-    refresh: RefreshNumber,
-    life: &RefreshLife,
-    history: &History,
-    losses: &Losses<'_>,
-    judgement: &mut Judgement,
-) {
+fn won(refresh: RefreshNumber, life: &RefreshLife, history: &History, losses: &Losses<'_>, judgement: &mut Judgement) {
     let mut won = Vec::new();
     let mut successors = BTreeSet::new();
     for number in &life.uses {
@@ -60,7 +54,9 @@ fn at_most(
         return;
     }
     let last = won.iter().map(|number| history.events[*number].end).max().unwrap_or(0);
-    let forgotten = won.iter().find_map(|number| losses.of_write(&history.events[*number], last));
+    let forgotten = won
+        .iter()
+        .find_map(|number| losses.of_write(&history.events[*number], last));
     if let Some(fault) = forgotten {
         let uses = &mut judgement.figures.forgotten_uses;
         *uses.entry(fault.fault.clone()).or_default() += 1;
@@ -85,7 +81,9 @@ fn lost(
     let Answer::Refused { reason } = &event.answer else {
         return;
     };
-    let doubted = lives.login_of(refresh).is_none_or(|login| event.end >= login.doubted_from);
+    let doubted = lives
+        .login_of(refresh)
+        .is_none_or(|login| event.end >= login.doubted_from);
     if doubted {
         return;
     }

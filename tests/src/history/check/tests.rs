@@ -135,12 +135,21 @@ fn failed() -> Answer {
 
 #[test]
 fn no_one_in_an_allow_within_the_bound_is_none() {
-    Story::new().issue(0, 1).allowed(1, 1).revoke(2, 1).allowed(4, 1).holds();
+    Story::new()
+        .issue(0, 1)
+        .allowed(1, 1)
+        .revoke(2, 1)
+        .allowed(4, 1)
+        .holds();
 }
 
 #[test]
 fn no_one_in_an_allow_beyond_the_bound_is() {
-    Story::new().issue(0, 1).revoke(2, 1).allowed(5, 1).breaks(Invariant::NoOneIn);
+    Story::new()
+        .issue(0, 1)
+        .revoke(2, 1)
+        .allowed(5, 1)
+        .breaks(Invariant::NoOneIn);
 }
 
 #[test]
@@ -218,7 +227,11 @@ fn no_one_in_a_revocation_that_failed_promises_nothing() {
 #[test]
 fn no_one_in_a_newer_token_ends_the_older() {
     Story::new().issue(0, 1).issue(1, 2).allowed(2, 1).allowed(2, 2).holds();
-    Story::new().issue(0, 1).issue(1, 2).allowed(5, 1).breaks(Invariant::NoOneIn);
+    Story::new()
+        .issue(0, 1)
+        .issue(1, 2)
+        .allowed(5, 1)
+        .breaks(Invariant::NoOneIn);
 }
 
 #[test]
@@ -329,9 +342,7 @@ fn nothing_lost_a_refresh_token_is_good_for_its_first_use() {
 fn single_use_a_refresh_token_wins_once() {
     let story = || Story::new().login(0, 1, 1).refresh(1, 1, with_refresh(2, 2));
     story().refresh(2, 1, refused()).holds();
-    story()
-        .refresh(2, 1, with_refresh(3, 2))
-        .breaks(Invariant::SingleUse);
+    story().refresh(2, 1, with_refresh(3, 2)).breaks(Invariant::SingleUse);
     let mut graceful = story().refresh(2, 1, with_refresh(3, 2));
     graceful.0.promises.grace_uses = 1;
     graceful.holds();
@@ -388,7 +399,10 @@ fn honest_a_newer_token_may_be_lost_and_the_older_is_back() {
         .denied(5, 2);
     story.holds();
     let figures = check(&story.0).figures;
-    assert_eq!((figures.undone_supersessions["test"], figures.lost_tokens["test"]), (1, 1));
+    assert_eq!(
+        (figures.undone_supersessions["test"], figures.lost_tokens["test"]),
+        (1, 1)
+    );
     // Of a store that is empty nothing comes back.
     let story = Story::new().issue(0, 1).issue(1, 2).fault(2, 4, Loss::Everything);
     story.allowed(5, 1).breaks(Invariant::NoOneIn);
@@ -427,5 +441,8 @@ fn a_history_is_written_line_by_line_without_a_token() {
     let lines = story.0.to_lines();
     assert_eq!(lines.lines().count(), 4);
     let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["call"], &last["answer"]), (&"validate".into(), &"allowed".into()));
+    assert_eq!(
+        (&last["call"], &last["answer"]),
+        (&"validate".into(), &"allowed".into())
+    );
 }

@@ -46,7 +46,12 @@ impl Checker<'_, '_> {
     fn look(&mut self, number: usize, token: TokenNumber, life: &Life) {
         let event = &self.history.events[number];
         match (&event.call, &event.answer) {
-            (Call::Validate { validator, as_of_now, .. }, Answer::Allowed) => {
+            (
+                Call::Validate {
+                    validator, as_of_now, ..
+                },
+                Answer::Allowed,
+            ) => {
                 let bound = if *as_of_now { 0 } else { self.history.promises.bound };
                 self.allowed(number, token, life, *validator, bound);
             }
@@ -96,11 +101,17 @@ impl Checker<'_, '_> {
             }
             let (invariant, why) = if let Some(denied) = denied {
                 let text = format!("token {token} was allowed by validator {validator}, which had refused it");
-                self.judgement
-                    .violated(Invariant::NoResurrection, &[life.issue, death.event, denied, number], text);
+                self.judgement.violated(
+                    Invariant::NoResurrection,
+                    &[life.issue, death.event, denied, number],
+                    text,
+                );
                 return;
             } else if !death.superseded && self.losses.failed_over(death.at, event.end) {
-                (Invariant::Honest, "its end was acknowledged and did not survive the primary")
+                (
+                    Invariant::Honest,
+                    "its end was acknowledged and did not survive the primary",
+                )
             } else {
                 (Invariant::NoOneIn, "its end was acknowledged before")
             };
@@ -108,7 +119,8 @@ impl Checker<'_, '_> {
                 "token {token} was allowed by validator {validator} in a call that began {} ms after {why}",
                 late / 1_000
             );
-            self.judgement.violated(invariant, &[life.issue, death.event, number], text);
+            self.judgement
+                .violated(invariant, &[life.issue, death.event, number], text);
             return;
         }
     }
@@ -116,7 +128,11 @@ impl Checker<'_, '_> {
     /// A newer token is written without waiting for a replica, so a failover can bring back the one before.
     fn is_undone(&self, death: &Death, now: Micros) -> bool {
         let replicated = self.history.promises.replicated && !death.superseded;
-        !replicated && self.losses.turned_back(&self.history.events[death.event], now).is_some()
+        !replicated
+            && self
+                .losses
+                .turned_back(&self.history.events[death.event], now)
+                .is_some()
     }
 
     fn count_undone(&mut self, death: &Death, now: Micros) {
@@ -173,7 +189,10 @@ impl Checker<'_, '_> {
         let latest = &mut self.judgement.figures.latest_watch;
         *latest = waited.max(*latest);
         if waited > self.history.promises.bound + TELLING {
-            let text = format!("a watch went on for {} ms after its token's end was acknowledged", waited / 1_000);
+            let text = format!(
+                "a watch went on for {} ms after its token's end was acknowledged",
+                waited / 1_000
+            );
             self.judgement
                 .violated(Invariant::NoOneIn, &[life.issue, death.event, number], text);
         }

@@ -1,0 +1,63 @@
+//! Which faults, in which order, and how long each: the same for the same seed.
+
+use std::hash::BuildHasher as _;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+
+/// How many faults each topology gets; without it, each kind comes once.
+const FAULTS: &str = "TOKENBIND_TEST_FAULTS";
+/// What a run is repeated with.
+const SEED: &str = "TOKENBIND_TEST_SEED";
+/// Only the kinds of fault whose names contain this.
+const ONLY: &str = "TOKENBIND_TEST_FAULT";
+
+/// A schedule.
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    rng: StdRng,
+}
+
+impl Plan {
+    pub(crate) fn read() -> Self {
+        let given = std::env::var(SEED).ok();
+        let seed = given.map_or_else(
+            || std::hash::RandomState::new().hash_one("faults") % 1_000_000,
+            |text| text.parse().expect("TOKENBIND_TEST_SEED is a number"),
+        );
+        Self {
+            seed,
+            rng: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    /// Each kind as often as every other one, as far as possible, in any order.
+    pub(crate) fn schedule(&mut self, kinds: &[&'static str]) -> Vec<&'static str> {
+        let only = std::env::var(ONLY).unwrap_or_default();
+        let kinds: Vec<_> = kinds.iter().copied().filter(|kind| kind.contains(&only)).collect();
+        let wanted = std::env::var(FAULTS).ok();
+        let wanted = wanted.map_or(kinds.len(), |text| {
+            text.parse().expect("TOKENBIND_TEST_FAULTS is a number")
+        });
+        let mut schedule = Vec::new();
+        while schedule.len() < wanted && !kinds.is_empty() {
+            let mut deck = kinds.clone();
+            deck.shuffle(&mut self.rng);
+            schedule.extend(deck);
+        }
+        schedule.truncate(wanted);
+        schedule
+    }
+
+    /// How long a fault lasts: shorter and longer than a lease.
+    pub(crate) fn length(&mut self) -> Duration {
+        Duration::from_millis(self.rng.random_range(300..2_500))
+    }
+
+    /// One of several.
+    pub(crate) fn one_of<T: Copy>(&mut self, several: &[T]) -> T {
+        several[self.rng.random_range(0..several.len())]
+    }
+}

@@ -1,0 +1,206 @@
+//! Several issuers and validators as processes of their own, over whatever store, and who can be asked.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde_json::json;
+use tokenbind_tests::history::{Promises, Recorder};
+use tokenbind_tests::{
+    ADMIN_SECRET_SHA256, DEADLINE, ForeignKey, Installation, Process, channel, health, now, start_service,
+    validator_command, wait_until,
+};
+use tonic::transport::Channel;
+use tonic_health::pb::health_check_response::ServingStatus;
+
+/// How long what validators keep may be used after the store was last heard. Half of what it is by default, so that twice as
+/// many faults are longer.
+pub(crate) const LEASE: Duration = Duration::from_secs(1);
+/// Of each kind of service.
+pub(crate) const REPLICAS: usize = 2;
+/// The applications, by their numbers.
+pub(crate) const APPLICATIONS: [&str; 2] = ["jwt", "opaque"];
+/// How many clients there are.
+pub(crate) const CLIENTS: usize = 6;
+/// The users: for each client one who is revoked now and then, and after all of these for each one who never is. Each
+/// application is a subject after them.
+pub(crate) const USERS: usize = 2 * CLIENTS;
+pub(crate) const PASSWORD: &str = "correct horse";
+/// Of [`PASSWORD`].
+const PASSWORD_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$GzIZ31k2LgSqslmKpHCZYQ$gKGXa+IxScPHA2vz8j25zhm4d9sZowDrn3piDhCzv+U";
+pub(crate) const RESOURCE: &str = "orders-api";
+/// The issuer id.
+const ISSUER: &str = "http://localhost:7001";
+const FOREIGN_ISSUER: &str = "https://robots.example";
+
+/// Who can be asked: a process that is started again listens elsewhere, and is here what it was.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) issuers: Vec<RwLock<Channel>>,
+    pub(crate) validators: Vec<RwLock<Channel>>,
+    /// Signs assertions that the issuers accept.
+    robots: ForeignKey,
+}
+
+impl Directory {
+    pub(crate) fn of(role: Role, directory: &Self) -> &[RwLock<Channel>] {
+        match role {
+            Role::Issuer => &directory.issuers,
+            Role::Validator => &directory.validators,
+        }
+    }
+
+    /// An assertion for a subject that nobody else has.
+    pub(crate) fn assertion(&self, number: usize) -> String {
+        let claims = json!({
+            "iss": FOREIGN_ISSUER, "sub": format!("robot-{number}"), "aud": ISSUER, "iat": now(), "exp": now() + 300,
+            "jti": format!("assertion-{number}"),
+        });
+        self.robots.sign(&claims)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Issuer,
+    Validator,
+}
+
+/// One process.
+pub(crate) struct Service {
+    pub(crate) role: Role,
+    pub(crate) number: usize,
+    redis_url: String,
+    pub(crate) process: Process,
+}
+
+/// Everything but the store.
+pub(crate) struct Rig {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) services: Vec<Service>,
+    pub(crate) promises: Promises,
+    installation: Installation,
+    arguments: Vec<String>,
+}
+
+impl Rig {
+    /// Starts the services, each with the address of the store that `redis_url` has for it, and waits until they serve.
+    /// `replicas` have to have a revocation before it is acknowledged.
+    pub(crate) async fn start(redis_url: impl Fn(Role, usize) -> String, replicas: u32) -> Self {
+        let robots = ForeignKey::new("robots");
+        let installation = Installation::new(redis_url(Role::Issuer, 0));
+        installation.declare(&catalog(&robots));
+        let mut arguments = vec!["--issuer".to_owned(), ISSUER.to_owned()];
+        if replicas > 0 {
+            let wait = ["--redis-min-replicas", &replicas.to_string(), "--redis-wait-ms", "400"];
+            arguments.extend(wait.map(str::to_owned));
+        }
+        let (mut services, mut issuers, mut validators) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..REPLICAS {
+            for (role, channels) in [(Role::Issuer, &mut issuers), (Role::Validator, &mut validators)] {
+                let redis_url = redis_url(role, number);
+                let (process, address) = start(role, &installation, &arguments, &redis_url);
+                channels.push(RwLock::new(channel(&address)));
+                services.push(Service {
+                    role,
+                    number,
+                    redis_url,
+                    process,
+                });
+            }
+        }
+        let rig = Self {
+            directory: Arc::new(Directory {
+                issuers,
+                validators,
+                robots,
+            }),
+            recorder: Arc::default(),
+            services,
+            promises: Promises {
+                bound: u64::try_from(LEASE.as_micros()).unwrap(),
+                replicated: replicas > 0,
+                grace_uses: 0,
+            },
+            installation,
+            arguments,
+        };
+        rig.ready().await;
+        rig
+    }
+
+    /// Waits until every service says that it serves.
+    pub(crate) async fn ready(&self) {
+        for service in &self.services {
+            let what = format!("{:?} {} serves", service.role, service.number);
+            wait_until(&what, DEADLINE, async || {
+                let channel = self.channel(service.role, service.number);
+                (health(&channel, "").await == Some(ServingStatus::Serving)).then_some(())
+            })
+            .await;
+        }
+    }
+
+    pub(crate) fn channel(&self, role: Role, number: usize) -> Channel {
+        let channel = &Directory::of(role, &self.directory)[number];
+        channel.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn service(&mut self, role: Role, number: usize) -> &mut Service {
+        let found = self.services.iter_mut();
+        found
+            .into_iter()
+            .find(|service| service.role == role && service.number == number)
+            .unwrap()
+    }
+
+    /// Starts one again that has ended.
+    pub(crate) fn start_again(&mut self, role: Role, number: usize) {
+        let redis_url = self.service(role, number).redis_url.clone();
+        let (process, address) = start(role, &self.installation, &self.arguments, &redis_url);
+        self.service(role, number).process = process;
+        let replica = &Directory::of(role, &self.directory)[number];
+        *replica.write().unwrap_or_else(PoisonError::into_inner) = channel(&address);
+    }
+}
+
+fn start(role: Role, installation: &Installation, arguments: &[String], redis_url: &str) -> (Process, String) {
+    match role {
+        Role::Issuer => {
+            let mut command = installation.issuer_command_over(redis_url);
+            command.args(arguments);
+            start_service("issuer", command)
+        }
+        Role::Validator => {
+            let mut command = validator_command(redis_url);
+            command.args(["--lease-ms", &LEASE.as_millis().to_string()]);
+            start_service("validator", command)
+        }
+    }
+}
+
+fn catalog(robots: &ForeignKey) -> String {
+    let applications = APPLICATIONS.map(|name| {
+        format!(
+            "  - client_id: {name}\n    token_format: {name}\n    binding_type: client-request\n    \
+             grants: [client_credentials, password, refresh_token, jwt_bearer]\n    scopes: [orders.read]\n    \
+             audiences: [{RESOURCE}]\n    refresh_tokens: {{grace_seconds: 0, grace_uses: 0}}\n    \
+             secret_sha256: [{ADMIN_SECRET_SHA256}]\n"
+        )
+    });
+    let users = (0..USERS).map(|user| format!("  - username: user-{user}\n    password_hash: \"{PASSWORD_HASH}\"\n"));
+    let names = APPLICATIONS.join(", ");
+    let rest = format!(
+        "resources:\n  - resource_id: {RESOURCE}\n    accepted_client_ids: [{names}]\n    \
+         secret_sha256: [{ADMIN_SECRET_SHA256}]\n\
+         trusted_issuers:\n  - name: robots\n    issuer: {FOREIGN_ISSUER}\n    algorithms: [EdDSA]\n    jwks: '{}'\n\
+         exchange_policies:\n  - name: robots\n    grants: [jwt_bearer]\n    client_ids: [{names}]\n    \
+         subject_issuer: robots\n    subjects: [\"robot-*\"]\n    audiences: [{RESOURCE}]\n    scopes: [orders.read]\n",
+        robots.jwks()
+    );
+    let mut catalog = applications.concat();
+    catalog.push_str("users:\n");
+    catalog.extend(users);
+    catalog + &rest
+}

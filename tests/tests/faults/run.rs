@@ -1,0 +1,141 @@
+//! A run: load, faults in the middle of it, and the judgement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenbind_tests::history::{Fault, Gentleness, Loss, Micros, Slot};
+use tokenbind_tests::{DEADLINE, wait_until};
+use tokio::sync::Mutex;
+
+use crate::load::Load;
+use crate::load::calls::Caller;
+use crate::plan::Plan;
+use crate::report::judge;
+use crate::rig::{APPLICATIONS, REPLICAS, Rig, Role, USERS};
+
+/// Runs would take each other's processors.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+/// How many calls are answered between two faults.
+const BETWEEN: usize = 150;
+
+/// What was done.
+#[derive(Default)]
+pub(crate) struct Struck {
+    pub(crate) loss: Loss,
+    pub(crate) gentleness: Gentleness,
+    pub(crate) without_replicas: Option<(Micros, Micros)>,
+}
+
+impl Struck {
+    /// What replicas may not have heard of yet is lost.
+    pub(crate) fn lagging(since: Micros) -> Self {
+        Self {
+            loss: Loss::SinceUnreplicated(since.saturating_sub(LAG)),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn losing(loss: Loss) -> Self {
+        Self {
+            loss,
+            ..Self::default()
+        }
+    }
+}
+
+/// How far a replica is behind at most that nothing was done to.
+const LAG: Micros = 1_000_000;
+
+/// A store with the faults that it can have.
+pub(crate) trait Topology {
+    /// What it is called.
+    const NAME: &str;
+    /// How many replicas must have a revocation.
+    const REPLICAS: u32;
+    /// The kinds of its faults.
+    const FAULTS: &[&str];
+
+    /// Where a service finds it.
+    fn redis_url(&self, role: Role, number: usize) -> String;
+
+    /// Waits until nothing is missing.
+    async fn whole(&self) {}
+
+    /// Does this, and makes it good again.
+    async fn strike(&mut self, fault: &str, rig: &mut Rig, plan: &mut Plan) -> Struck;
+}
+
+/// Starts services over the store, and does one thing after another to both.
+pub(crate) async fn run<T: Topology>(start: impl FnOnce() -> T) {
+    let _one = ONE_AT_A_TIME.lock().await;
+    let mut plan = Plan::read();
+    let schedule = plan.schedule(T::FAULTS);
+    if schedule.is_empty() {
+        return;
+    }
+    let mut topology = start();
+    topology.whole().await;
+    let mut rig = Rig::start(|role, number| topology.redis_url(role, number), T::REPLICAS).await;
+    let load = Load::start(&rig, plan.seed);
+    let mut recovery = Duration::ZERO;
+    working(&rig).await;
+    for fault in schedule {
+        between(&rig).await;
+        let start = rig.recorder.now();
+        let struck = topology.strike(fault, &mut rig, &mut plan).await;
+        topology.whole().await;
+        let healed = rig.recorder.now();
+        rig.ready().await;
+        working(&rig).await;
+        let end = rig.recorder.now();
+        recovery = recovery.max(Duration::from_micros(end - healed));
+        rig.recorder.fault(Fault {
+            fault: fault.to_owned(),
+            start,
+            end,
+            loss: struck.loss,
+            gentleness: struck.gentleness,
+            without_replicas: struck.without_replicas,
+        });
+    }
+    between(&rig).await;
+    load.stop();
+    judge(T::NAME, plan.seed, &rig.recorder.history(rig.promises), recovery);
+}
+
+/// Waits while the load goes on.
+async fn between(rig: &Rig) {
+    let enough = rig.recorder.answered() + BETWEEN;
+    wait_until("the load goes on", DEADLINE, async || {
+        (rig.recorder.answered() >= enough).then_some(())
+    })
+    .await;
+}
+
+/// Waits until every issuer issues what every validator allows, and revokes it again.
+async fn working(rig: &Rig) {
+    let caller = Caller {
+        directory: Arc::clone(&rig.directory),
+        recorder: Arc::clone(&rig.recorder),
+    };
+    for issuer in 0..REPLICAS {
+        for application in 0..APPLICATIONS.len() {
+            let slot = Slot {
+                application,
+                subject: USERS + application,
+                device: 1_000 + issuer,
+            };
+            wait_until("a token is issued, allowed and revoked", DEADLINE, async || {
+                let token = caller.issue(slot, issuer).await?;
+                for validator in 0..REPLICAS {
+                    caller
+                        .validate(&token.access, validator, false)
+                        .await
+                        .filter(|good| *good)?;
+                }
+                caller.revoke_token(&token, issuer).await.then_some(())
+            })
+            .await;
+        }
+    }
+}

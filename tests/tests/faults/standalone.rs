@@ -1,0 +1,229 @@
+//! One Redis that keeps what it acknowledged, each service behind a link of its own.
+
+use std::time::Duration;
+
+use tokenbind_tests::history::{Gentleness, Loss};
+use tokenbind_tests::{DEADLINE, Flow, Proxy, RedisServer, Weather};
+
+use crate::plan::Plan;
+use crate::rig::{REPLICAS, Rig, Role};
+use crate::run::{Struck, Topology, run};
+
+struct Standalone {
+    redis: RedisServer,
+    links: Vec<(Role, usize, Proxy)>,
+}
+
+impl Standalone {
+    fn start() -> Self {
+        let redis = RedisServer::start_durable();
+        let numbers = (0..REPLICAS).flat_map(|number| [(Role::Issuer, number), (Role::Validator, number)]);
+        let links = numbers.map(|(role, number)| (role, number, Proxy::start(redis.port())));
+        Self {
+            links: links.collect(),
+            redis,
+        }
+    }
+
+    fn link(&self, role: Role, number: usize) -> &Proxy {
+        let found = self.links.iter().find(|link| (link.0, link.1) == (role, number));
+        &found.unwrap().2
+    }
+
+    fn configure(&self, name: &str, value: &str) {
+        let set = redis::cmd("CONFIG")
+            .arg(&["SET", name, value])
+            .exec(&mut self.redis.connection());
+        set.unwrap();
+    }
+
+    /// Everything on the disk is gone as well.
+    fn empty(&mut self) {
+        redis::cmd("FLUSHALL").exec(&mut self.redis.connection()).unwrap();
+        self.redis.kill();
+    }
+
+    async fn cut_off(&self, role: Role, plan: &mut Plan) {
+        let weather = plan.one_of(&[
+            Weather::deaf(),
+            Weather::mute(),
+            Weather::both(Flow::Hold),
+            Weather::cut(),
+            Weather::deaf().of_tracking(),
+            Weather::mute().of_tracking(),
+        ]);
+        let link = self.link(role, plan.one_of(&[0, 1]));
+        link.set(weather);
+        pass(plan.length()).await;
+        link.calm();
+    }
+
+    /// The same for everybody.
+    async fn cut_all_off(&self, plan: &mut Plan) {
+        let weather = plan.one_of(&[
+            Weather::deaf(),
+            Weather::mute(),
+            Weather::both(Flow::Hold),
+            Weather::cut(),
+        ]);
+        for (_, _, link) in &self.links {
+            link.set(weather);
+        }
+        pass(plan.length()).await;
+        for (_, _, link) in &self.links {
+            link.calm();
+        }
+    }
+
+    async fn close_connections(&self, plan: &mut Plan) {
+        for _ in 0..5 {
+            let kill = redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal"]).to_owned();
+            kill.exec(&mut self.redis.connection()).unwrap();
+            pass(plan.length() / 5).await;
+        }
+    }
+
+    async fn start_empty(&mut self, rig: &mut Rig, plan: &mut Plan, services_too: bool) {
+        self.empty();
+        if services_too {
+            for service in &mut rig.services {
+                service.process.kill();
+            }
+        }
+        pass(plan.length() / 2).await;
+        self.redis.restart();
+        if services_too {
+            for (role, number, _) in &self.links {
+                rig.start_again(*role, *number);
+            }
+        }
+    }
+
+    /// There is no room for anything more.
+    async fn fill(&self, plan: &mut Plan) {
+        self.configure("maxmemory", "1");
+        pass(plan.length()).await;
+        self.configure("maxmemory", "0");
+    }
+
+    /// Keys are dropped at random. What a catalog declares may be among them, so issuers are started again, as operators are
+    /// told to: they publish it.
+    async fn evict(&self, rig: &mut Rig, plan: &mut Plan) {
+        self.configure("maxmemory-policy", "allkeys-random");
+        let info = self.redis.info("memory");
+        let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        let used: u64 = used.unwrap().trim().parse().unwrap();
+        self.configure("maxmemory", &(used - (64 << 10)).to_string());
+        pass(plan.length()).await;
+        self.configure("maxmemory", "0");
+        self.configure("maxmemory-policy", "noeviction");
+        for number in 0..REPLICAS {
+            rig.service(Role::Issuer, number).process.kill();
+            rig.start_again(Role::Issuer, number);
+        }
+    }
+}
+
+impl Topology for Standalone {
+    const NAME: &str = "standalone";
+    const REPLICAS: u32 = 0;
+    const FAULTS: &[&str] = &[
+        "Redis killed",
+        "Redis frozen",
+        "an issuer cut off",
+        "a validator cut off",
+        "everybody cut off",
+        "connections closed",
+        "Redis restarted empty",
+        "everything restarted empty",
+        "store full",
+        "eviction policy changed",
+        "validators killed",
+        "an issuer killed",
+        "issuers stopped",
+        "validators stopped",
+    ];
+
+    fn redis_url(&self, role: Role, number: usize) -> String {
+        self.link(role, number).url()
+    }
+
+    async fn strike(&mut self, fault: &str, rig: &mut Rig, plan: &mut Plan) -> Struck {
+        match fault {
+            "Redis killed" => {
+                self.redis.kill();
+                pass(plan.length()).await;
+                self.redis.restart();
+            }
+            "Redis frozen" => {
+                self.redis.freeze();
+                pass(plan.length()).await;
+                self.redis.thaw();
+            }
+            "an issuer cut off" => self.cut_off(Role::Issuer, plan).await,
+            "a validator cut off" => self.cut_off(Role::Validator, plan).await,
+            "everybody cut off" => self.cut_all_off(plan).await,
+            "connections closed" => self.close_connections(plan).await,
+            "Redis restarted empty" => {
+                self.start_empty(rig, plan, false).await;
+                return Struck::losing(Loss::Everything);
+            }
+            "everything restarted empty" => {
+                self.start_empty(rig, plan, true).await;
+                return Struck::losing(Loss::Everything);
+            }
+            "store full" => {
+                self.fill(plan).await;
+                return Struck {
+                    gentleness: Gentleness::NothingIssued,
+                    ..Struck::default()
+                };
+            }
+            "eviction policy changed" => {
+                self.evict(rig, plan).await;
+                return Struck::losing(Loss::AnyKey);
+            }
+            "validators killed" => kill_in_turn(rig, plan, Role::Validator).await,
+            "an issuer killed" => kill_in_turn(rig, plan, Role::Issuer).await,
+            "issuers stopped" => return stop_in_turn(rig, Role::Issuer).await,
+            "validators stopped" => return stop_in_turn(rig, Role::Validator).await,
+            _ => unreachable!("{fault}"),
+        }
+        Struck::default()
+    }
+}
+
+/// `kill -9` of one after the other, in the middle of whatever they do.
+async fn kill_in_turn(rig: &mut Rig, plan: &mut Plan, role: Role) {
+    for number in 0..REPLICAS {
+        rig.service(role, number).process.kill();
+        pass(plan.length() / 2).await;
+        rig.start_again(role, number);
+        rig.ready().await;
+    }
+}
+
+/// SIGTERM, one after the other: nobody notices.
+async fn stop_in_turn(rig: &mut Rig, role: Role) -> Struck {
+    for number in 0..REPLICAS {
+        let process = &mut rig.service(role, number).process;
+        process.terminate();
+        assert!(process.wait(DEADLINE).await.success());
+        rig.start_again(role, number);
+        rig.ready().await;
+    }
+    Struck {
+        gentleness: Gentleness::Gentle,
+        ..Struck::default()
+    }
+}
+
+/// The fault lasts. Nothing can be waited for: nothing happens.
+async fn pass(length: Duration) {
+    tokio::time::sleep(length).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn standalone() {
+    run(Standalone::start).await;
+}
