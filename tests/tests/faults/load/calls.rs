@@ -343,8 +343,9 @@ fn was_not_taken(status: &Status) -> bool {
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
             return error.kind() == std::io::ErrorKind::ConnectionRefused;
         }
-        // hyper's word for a request that it has not sent, on a connection that is closing.
-        if error.to_string() == "operation was canceled: connection closed" {
+        // hyper's words for a request that it has not sent, on a connection that is closing.
+        let closing = |cause: &dyn std::error::Error| cause.to_string() == "connection closed";
+        if error.to_string() == "operation was canceled" && error.source().is_some_and(closing) {
             return true;
         }
         cause = error.source();
