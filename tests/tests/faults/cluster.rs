@@ -32,6 +32,7 @@ impl Topology for Cluster {
         "replica killed in Cluster",
         "slots moved in Cluster",
     ];
+    const FEW: usize = 3;
 
     fn redis_url(&self, _: Role, _: usize) -> String {
         self.0.url()

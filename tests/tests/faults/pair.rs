@@ -68,6 +68,7 @@ impl Topology for Pair {
         "replica cut off, then primary killed",
         "replica frozen",
     ];
+    const FEW: usize = 5;
 
     fn redis_url(&self, _: Role, _: usize) -> String {
         self.address.url()

@@ -54,6 +54,8 @@ pub(crate) trait Topology {
     const REPLICAS: u32;
     /// The kinds of its faults.
     const FAULTS: &[&str];
+    /// How many of them a run has that shall be short.
+    const FEW: usize;
 
     /// Where a service finds it.
     fn redis_url(&self, role: Role, number: usize) -> String;
@@ -69,7 +71,7 @@ pub(crate) trait Topology {
 pub(crate) async fn run<T: Topology>(start: impl FnOnce() -> T) {
     let _one = ONE_AT_A_TIME.lock().await;
     let mut plan = Plan::read();
-    let schedule = plan.schedule(T::FAULTS);
+    let schedule = plan.schedule(T::FAULTS, T::FEW);
     if schedule.is_empty() {
         return;
     }

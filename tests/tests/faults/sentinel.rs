@@ -18,6 +18,7 @@ impl Topology for Sentinel {
         "failover ordered from Sentinel",
         "replica killed under Sentinel",
     ];
+    const FEW: usize = 2;
 
     fn redis_url(&self, _: Role, _: usize) -> String {
         self.0.url()

@@ -143,6 +143,7 @@ impl Topology for Standalone {
         "issuers stopped",
         "validators stopped",
     ];
+    const FEW: usize = 14;
 
     fn redis_url(&self, role: Role, number: usize) -> String {
         self.link(role, number).url()
