@@ -54,6 +54,11 @@ impl Plan {
         Duration::from_millis(self.rng.random_range(300..2_000))
     }
 
+    /// The same where nothing is seen of it before a lease has lapsed, more often than not.
+    pub(crate) fn silence(&mut self) -> Duration {
+        Duration::from_millis(self.rng.random_range(700..3_500))
+    }
+
     /// One of several.
     pub(crate) fn one_of<T: Copy>(&mut self, several: &[T]) -> T {
         several[self.rng.random_range(0..several.len())]

@@ -54,7 +54,7 @@ impl Standalone {
         ]);
         let link = self.link(role, plan.one_of(&[0, 1]));
         link.set(weather);
-        pass(plan.length()).await;
+        pass(plan.silence()).await;
         link.calm();
     }
 
@@ -69,7 +69,7 @@ impl Standalone {
         for (_, _, link) in &self.links {
             link.set(weather);
         }
-        pass(plan.length()).await;
+        pass(plan.silence()).await;
         for (_, _, link) in &self.links {
             link.calm();
         }

@@ -19,8 +19,9 @@ use crate::rig::{APPLICATIONS, CLIENTS, REPLICAS, USERS};
 /// So that the machine has time for the services as well.
 const PACE: Duration = Duration::from_millis(20);
 const DEVICES: usize = 2;
-/// Dead tokens that are shown again.
+/// Dead tokens that are shown again; every other time one of the last.
 const REMEMBERED: usize = 48;
+const LAST: usize = 5;
 const MOST_WATCHES: usize = 3;
 /// The device whose tokens nobody ends: what becomes of them, faults do.
 const QUIET_DEVICE: usize = 500;
@@ -179,7 +180,9 @@ impl Actor {
         if self.dead.is_empty() {
             return;
         }
-        let token = self.dead[self.rng.random_range(0..self.dead.len())].clone();
+        let last = if self.rng.random() { LAST } else { REMEMBERED };
+        let from = self.dead.len().saturating_sub(last);
+        let token = self.dead[self.rng.random_range(from..self.dead.len())].clone();
         let (validator, as_of_now) = (self.replica(), self.rng.random_bool(0.15));
         self.caller.validate(&token, validator, as_of_now).await;
     }
