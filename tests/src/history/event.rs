@@ -150,6 +150,8 @@ pub enum Loss {
     Everything,
     /// Any key by itself.
     AnyKey,
+    /// Nothing, but what is refused meanwhile may be good, and what is issued meanwhile may not: somebody's clock is wrong.
+    Misjudged,
 }
 
 /// Who may notice a fault.
@@ -198,6 +200,9 @@ pub struct Promises {
     pub bound: Micros,
     /// A revocation waits for replicas.
     pub replicated: bool,
+    /// How long after all tokens of an application were revoked another issuer may not have heard of it: what it issues until then is
+    /// dead from the beginning.
+    pub issuers_behind: Micros,
     /// How often a refresh token is answered again.
     pub grace_uses: usize,
 }

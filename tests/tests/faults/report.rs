@@ -9,24 +9,41 @@ use tokenbind_tests::history::{Figures, History, Judgement, check};
 /// How many violations are shown.
 const SHOWN: usize = 12;
 
-/// Judges a run, says what it was, and keeps its history if a promise was broken.
+/// Says what happens next.
+#[expect(
+    clippy::print_stderr,
+    reason = "for whoever asks for it with --nocapture, and of a run that fails"
+)]
+pub(crate) fn say(name: &str, seed: u64, now: u64, fault: &str) {
+    eprintln!(
+        "{name}, seed {seed}, {:.1} s: {fault}",
+        Duration::from_micros(now).as_secs_f64()
+    );
+}
+
+/// Judges a run, and says what it was.
 #[expect(clippy::print_stderr, reason = "figures for whoever asks for them with --nocapture")]
 pub(crate) fn judge(name: &str, seed: u64, history: &History, recovery: Duration) {
     let judgement = check(history);
     eprintln!("{}", figures(name, seed, history, &judgement.figures, recovery));
-    if judgement.violations.is_empty() {
-        return;
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults");
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = folder.join(format!("{name}-{seed}.jsonl"));
-    std::fs::write(&file, history.to_lines()).unwrap();
-    panic!(
-        "{name}, seed {seed}: {} violations; the history is in {}\n{}",
+    assert!(
+        judgement.violations.is_empty(),
+        "{name}, seed {seed}: {} violations\n{}",
         judgement.violations.len(),
-        file.display(),
         violations(history, &judgement)
     );
+}
+
+/// Keeps a history for reading.
+#[expect(clippy::print_stderr, reason = "says where it is")]
+pub(crate) fn keep(name: &str, seed: u64, history: &History) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults");
+    let file = folder.join(format!("{name}-{seed}.jsonl"));
+    let kept = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, history.to_lines()));
+    match kept {
+        Ok(()) => eprintln!("the history is in {}", file.display()),
+        Err(error) => eprintln!("the history cannot be kept: {error}"),
+    }
 }
 
 fn violations(history: &History, judgement: &Judgement) -> String {

@@ -121,6 +121,7 @@ impl Rig {
             promises: Promises {
                 bound: u64::try_from(LEASE.as_micros()).unwrap(),
                 replicated: replicas > 0,
+                issuers_behind: 2_000_000,
                 grace_uses: 0,
             },
             installation,

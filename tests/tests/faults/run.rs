@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenbind_tests::history::{Fault, Gentleness, Loss, Micros, Slot};
+use tokenbind_tests::history::{Fault, Gentleness, Loss, Micros, Promises, Recorder, Slot};
 use tokenbind_tests::{DEADLINE, wait_until};
 use tokio::sync::Mutex;
 
 use crate::load::Load;
 use crate::load::calls::Caller;
 use crate::plan::Plan;
-use crate::report::judge;
+use crate::report::{judge, keep, say};
 use crate::rig::{APPLICATIONS, REPLICAS, Rig, Role, USERS};
 
 /// Runs would take each other's processors.
@@ -31,6 +31,14 @@ impl Struck {
     pub(crate) fn lagging(since: Micros) -> Self {
         Self {
             loss: Loss::SinceUnreplicated(since.saturating_sub(LAG)),
+            ..Self::default()
+        }
+    }
+
+    /// Nobody notices.
+    pub(crate) fn gentle() -> Self {
+        Self {
+            gentleness: Gentleness::Gentle,
             ..Self::default()
         }
     }
@@ -78,12 +86,19 @@ pub(crate) async fn run<T: Topology>(start: impl FnOnce() -> T) {
     let mut topology = start();
     topology.whole().await;
     let mut rig = Rig::start(|role, number| topology.redis_url(role, number), T::REPLICAS).await;
+    let _kept = Kept {
+        name: T::NAME,
+        seed: plan.seed,
+        recorder: Arc::clone(&rig.recorder),
+        promises: rig.promises,
+    };
     let load = Load::start(&rig, plan.seed);
     let mut recovery = Duration::ZERO;
     working(&rig).await;
     for fault in schedule {
         between(&rig).await;
         let start = rig.recorder.now();
+        say(T::NAME, plan.seed, start, fault);
         let struck = topology.strike(fault, &mut rig, &mut plan).await;
         topology.whole().await;
         let healed = rig.recorder.now();
@@ -103,6 +118,22 @@ pub(crate) async fn run<T: Topology>(start: impl FnOnce() -> T) {
     between(&rig).await;
     load.stop();
     judge(T::NAME, plan.seed, &rig.recorder.history(rig.promises), recovery);
+}
+
+/// The history of a run that does not come to its end.
+struct Kept {
+    name: &'static str,
+    seed: u64,
+    recorder: Arc<Recorder>,
+    promises: Promises,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            keep(self.name, self.seed, &self.recorder.history(self.promises));
+        }
+    }
 }
 
 /// Waits while the load goes on.

@@ -213,10 +213,7 @@ async fn stop_in_turn(rig: &mut Rig, role: Role) -> Struck {
         rig.start_again(role, number);
         rig.ready().await;
     }
-    Struck {
-        gentleness: Gentleness::Gentle,
-        ..Struck::default()
-    }
+    Struck::gentle()
 }
 
 /// The fault lasts. Nothing can be waited for: nothing happens.

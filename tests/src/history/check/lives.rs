@@ -84,6 +84,15 @@ fn effective_until(history: &History, event: &Event) -> Micros {
     until
 }
 
+/// Until when a revocation may end what is issued: an issuer need not have heard of it yet.
+fn heard_until(history: &History, event: &Event) -> Micros {
+    let behind = match event.call {
+        Call::RevokeApplication { .. } => history.promises.issuers_behind,
+        _ => 0,
+    };
+    effective_until(history, event) + behind
+}
+
 impl Life {
     fn dies(&mut self, death: Death) {
         let same = self.deaths.iter().filter(|known| known.superseded == death.superseded);
@@ -197,17 +206,17 @@ impl Lives {
                 }
             }
             Call::RevokeBinding { slot } => {
-                self.end_logins(event.start, |login| login.slot == slot);
+                self.end_logins(history, event, |at| *at == slot);
                 self.revoke(history, places.in_slot(slot), number);
             }
             Call::RevokeSubject { application, subject } => {
                 let of_subject = |slot: &Slot| slot.application == application && slot.subject == subject;
-                self.end_logins(event.start, |login| of_subject(&login.slot));
+                self.end_logins(history, event, of_subject);
                 self.revoke(history, &places.matching(of_subject), number);
             }
             Call::RevokeApplication { application } => {
                 let of_application = |slot: &Slot| slot.application == application;
-                self.end_logins(event.start, |login| of_application(&login.slot));
+                self.end_logins(history, event, of_application);
                 self.revoke(history, &places.matching(of_application), number);
             }
             Call::Assert { .. } | Call::Validate { .. } | Call::Watch { .. } => {}
@@ -275,9 +284,11 @@ impl Lives {
         }
     }
 
-    fn end_logins(&mut self, from: Micros, ends: impl Fn(&Login) -> bool) {
-        for login in self.logins.iter_mut().filter(|login| ends(login)) {
-            login.doubted_from = login.doubted_from.min(from);
+    fn end_logins(&mut self, history: &History, event: &Event, is_meant: impl Fn(&Slot) -> bool) {
+        let until = heard_until(history, event);
+        let meant = |login: &&mut Login| is_meant(&login.slot) && login.begun <= until;
+        for login in self.logins.iter_mut().filter(meant) {
+            login.doubted_from = login.doubted_from.min(event.start);
         }
     }
 
@@ -294,7 +305,7 @@ impl Lives {
     /// failed may be carried out later.
     fn revoke(&mut self, history: &History, tokens: &[TokenNumber], number: usize) {
         let event = &history.events[number];
-        let until = effective_until(history, event);
+        let until = heard_until(history, event);
         for token in tokens {
             let Some(life) = self.tokens.get_mut(token) else {
                 continue;

@@ -25,6 +25,15 @@ impl<'a> Losses<'a> {
             .find(|fault| write.start <= fault.end && is_behind(fault, write))
     }
 
+    /// The fault in which this token was issued or refused by a wrong clock.
+    pub(super) fn misjudged(&self, issue: &Event, denied: &Event) -> Option<&'a Fault> {
+        let during = |event: &Event, fault: &Fault| event.start <= fault.end && event.end >= fault.start;
+        self.lossy
+            .iter()
+            .copied()
+            .find(|fault| fault.loss == Loss::Misjudged && (during(issue, fault) || during(denied, fault)))
+    }
+
     /// Whether the store passed to a replica between the two.
     pub(super) fn failed_over(&self, after: Micros, now: Micros) -> bool {
         self.before(now)

@@ -21,6 +21,7 @@ impl Story {
             promises: Promises {
                 bound: BOUND,
                 replicated: true,
+                issuers_behind: 2 * SECOND,
                 grace_uses: 0,
             },
             events: Vec::new(),
@@ -290,6 +291,20 @@ fn no_resurrection_a_dead_token_is_not_issued() {
     Story::new().issue(0, 1).issue(2, 1).allowed(3, 1).holds();
 }
 
+/// An issuer that has not heard of it issues what is dead; that nobody is let in with it is another promise.
+#[test]
+fn no_resurrection_issuers_may_be_behind_for_a_while() {
+    let revoked = || {
+        let call = Call::RevokeApplication { application: 0 };
+        Story::new().issue(0, 1).call(1, call, Answer::Revoked)
+    };
+    revoked().issue(2, 1).holds();
+    revoked().issue(2, 2).denied(3, 2).holds();
+    revoked().issue(2, 1).allowed(5, 1).breaks(Invariant::NoOneIn);
+    revoked().issue(5, 1).breaks(Invariant::NoResurrection);
+    revoked().issue(5, 2).denied(6, 2).breaks(Invariant::NothingLost);
+}
+
 #[test]
 fn nothing_lost_a_token_is_good_until_its_end() {
     Story::new().issue(0, 1).denied(1, 1).breaks(Invariant::NothingLost);
@@ -325,6 +340,18 @@ fn nothing_lost_but_by_what_may_lose() {
     early.breaks(Invariant::NothingLost);
     let late = Story::new().fault(5, 6, Loss::Everything).issue(7, 1).denied(8, 1);
     late.breaks(Invariant::NothingLost);
+}
+
+#[test]
+fn nothing_lost_but_by_a_wrong_clock() {
+    let story = |issued, refused| {
+        let story = Story::new().issue(issued, 1).fault(5, 6, Loss::Misjudged);
+        story.denied(refused, 1)
+    };
+    story(0, 5).holds();
+    story(6, 8).holds();
+    story(0, 8).breaks(Invariant::NothingLost);
+    story(7, 8).breaks(Invariant::NothingLost);
 }
 
 #[test]

@@ -149,7 +149,11 @@ impl Checker<'_, '_> {
         if excused || self.lost.contains(&token) {
             return;
         }
-        if let Some(fault) = self.losses.of_write(issue, event.end) {
+        let losses = self.losses;
+        if let Some(fault) = losses
+            .of_write(issue, event.end)
+            .or_else(|| losses.misjudged(issue, event))
+        {
             self.lost.insert(token);
             let lost = &mut self.judgement.figures.lost_tokens;
             *lost.entry(fault.fault.clone()).or_default() += 1;
@@ -163,7 +167,11 @@ impl Checker<'_, '_> {
     /// A token that is answered is live.
     fn issued(&mut self, number: usize, life: &Life) {
         let event = &self.history.events[number];
-        let dead = life.deaths.iter().find(|death| death.at < event.start);
+        let known = |death: &Death| match self.history.events[death.event].call {
+            Call::RevokeApplication { .. } => death.at + self.history.promises.issuers_behind,
+            _ => death.at,
+        };
+        let dead = life.deaths.iter().find(|death| known(death) < event.start);
         if let Some(death) = dead
             && !self.is_undone(death, event.end)
         {

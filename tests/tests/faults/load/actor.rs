@@ -1,6 +1,6 @@
 //! One client with two devices.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,16 +17,22 @@ use super::calls::{Caller, Held};
 use crate::rig::{APPLICATIONS, CLIENTS, REPLICAS, USERS};
 
 /// So that the machine has time for the services as well.
-const PACE: Duration = Duration::from_millis(20);
+const PACE: Duration = Duration::from_millis(25);
 const DEVICES: usize = 2;
-/// Dead tokens that are shown again; every other time one of the last.
+/// Dead tokens that are shown again, and how many of them count as those that died a moment ago.
 const REMEMBERED: usize = 48;
-const LAST: usize = 5;
+const LAST: usize = 12;
+/// How often they are shown, and how many of these calls wait for their answers at a time: a validator that is cut off takes
+/// long for what it does not know, and that must not keep anybody from asking what it does.
+const EXAMINED: Duration = Duration::from_millis(50);
+const MOST_EXAMINED: usize = 16;
 const MOST_WATCHES: usize = 3;
 /// The device whose tokens nobody ends: what becomes of them, faults do.
 const QUIET_DEVICE: usize = 500;
 /// How many steps it takes until an application revokes everything, on average.
 const RARELY: u32 = 900;
+
+type Dead = Rc<RefCell<VecDeque<String>>>;
 
 pub(super) struct Actor {
     caller: Caller,
@@ -39,7 +45,7 @@ pub(super) struct Actor {
     /// Those that are left alone.
     quiet: BTreeMap<Slot, Held>,
     /// Tokens that were ended, or may have been.
-    dead: VecDeque<String>,
+    dead: Dead,
     /// Refresh tokens that were used.
     used: VecDeque<Held>,
     watches: Rc<Cell<usize>>,
@@ -61,13 +67,18 @@ impl Actor {
             stopped,
             held: BTreeMap::new(),
             quiet: BTreeMap::new(),
-            dead: VecDeque::new(),
+            dead: Rc::default(),
             used: VecDeque::new(),
             watches: Rc::default(),
         }
     }
 
     pub(super) async fn work(mut self) {
+        for validator in 0..REPLICAS {
+            let (caller, dead, stopped) = (self.caller.clone(), Rc::clone(&self.dead), self.stopped.clone());
+            let rng = StdRng::seed_from_u64(self.rng.random());
+            tokio::task::spawn_local(examine(caller, dead, validator, rng, stopped));
+        }
         let mut pace = interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !*self.stopped.borrow() {
@@ -79,10 +90,9 @@ impl Actor {
     async fn step(&mut self) {
         let (slot, issuer) = (self.slot(), self.replica());
         match self.rng.random_range(0..100) {
-            0..20 => self.show_live().await,
-            20..32 => self.show_quiet().await,
-            32..52 => self.show_dead().await,
-            52..60 => self.obtain(slot).await,
+            0..30 => self.show_live().await,
+            30..46 => self.show_quiet().await,
+            46..60 => self.obtain(slot).await,
             60..72 => self.go_on(slot).await,
             72..77 => {
                 if let Some(held) = self.held.remove(&slot) {
@@ -176,17 +186,6 @@ impl Actor {
         };
     }
 
-    async fn show_dead(&mut self) {
-        if self.dead.is_empty() {
-            return;
-        }
-        let last = if self.rng.random() { LAST } else { REMEMBERED };
-        let from = self.dead.len().saturating_sub(last);
-        let token = self.dead[self.rng.random_range(from..self.dead.len())].clone();
-        let (validator, as_of_now) = (self.replica(), self.rng.random_bool(0.15));
-        self.caller.validate(&token, validator, as_of_now).await;
-    }
-
     async fn obtain(&mut self, slot: Slot) {
         let issuer = self.replica();
         let issued = self.caller.issue(slot, issuer).await;
@@ -277,7 +276,7 @@ impl Actor {
         let Some(token) = token else { return };
         let known = self.held.get(&slot).map(|held| held.access.clone());
         if known.as_ref().is_some_and(|known| *known != token.access) {
-            self.dead.extend(known);
+            self.dead.borrow_mut().extend(known);
         }
         self.held.insert(slot, token);
         self.forget();
@@ -290,7 +289,7 @@ impl Actor {
 
     fn bury(&mut self, held: Held) {
         self.held.remove(&held.slot);
-        self.dead.push_back(held.access);
+        self.dead.borrow_mut().push_back(held.access);
         self.forget();
     }
 
@@ -304,11 +303,38 @@ impl Actor {
     }
 
     fn forget(&mut self) {
-        while self.dead.len() > REMEMBERED {
-            self.dead.pop_front();
+        let mut dead = self.dead.borrow_mut();
+        while dead.len() > REMEMBERED {
+            dead.pop_front();
         }
         while self.used.len() > REMEMBERED {
             self.used.pop_front();
+        }
+    }
+}
+
+/// Shows dead tokens to a validator, mostly those that died a moment ago.
+async fn examine(caller: Caller, dead: Dead, validator: usize, mut rng: StdRng, stopped: watch::Receiver<bool>) {
+    let mut pace = interval(EXAMINED);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let open = Rc::new(Cell::new(0));
+    while !*stopped.borrow() {
+        pace.tick().await;
+        let last = if rng.random_bool(0.8) { LAST } else { REMEMBERED };
+        let token = {
+            let dead = dead.borrow();
+            let from = dead.len().saturating_sub(last);
+            (from < dead.len()).then(|| dead[rng.random_range(from..dead.len())].clone())
+        };
+        if let Some(token) = token
+            && open.get() < MOST_EXAMINED
+        {
+            open.set(open.get() + 1);
+            let (caller, open, as_of_now) = (caller.clone(), Rc::clone(&open), rng.random_bool(0.15));
+            tokio::task::spawn_local(async move {
+                caller.validate(&token, validator, as_of_now).await;
+                open.set(open.get() - 1);
+            });
         }
     }
 }
