@@ -58,27 +58,39 @@ impl Clock for SystemClock {
 
 /// A clock that moves only when it is told to.
 #[derive(Debug)]
-pub struct ManualClock(AtomicU64);
+pub struct ManualClock {
+    monotonic_us: AtomicU64,
+    ahead_us: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that stands at `now_us` microseconds since 1970.
     pub fn new(now_us: u64) -> Self {
-        Self(AtomicU64::new(now_us))
+        Self {
+            monotonic_us: AtomicU64::new(now_us),
+            ahead_us: AtomicU64::new(0),
+        }
     }
 
     /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
-        self.0.fetch_add(by, Ordering::SeqCst);
+        self.monotonic_us.fetch_add(by, Ordering::SeqCst);
+    }
+
+    /// Sets it wrong by so much, until it is set otherwise; what is monotonic does not notice.
+    pub fn set_ahead(&self, by: Duration) {
+        let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+        self.ahead_us.store(by, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now_us(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+        self.monotonic_us() + self.ahead_us.load(Ordering::SeqCst)
     }
 
     fn monotonic_us(&self) -> u64 {
-        self.now_us()
+        self.monotonic_us.load(Ordering::SeqCst)
     }
 }

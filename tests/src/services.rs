@@ -89,17 +89,16 @@ impl Installation {
 
     /// How an issuer of this installation is started; not started yet.
     pub fn issuer_command(&self) -> Command {
-        self.issuer_command_at(ANY_PORT)
-    }
-
-    fn issuer_command_at(&self, listen: &str) -> Command {
-        let mut command = service("issuer", listen, &self.redis_url);
         self.issuer_command_over(&self.redis_url)
     }
 
     /// The same over the Redis at another address, such as that of a proxy.
     pub fn issuer_command_over(&self, redis_url: &str) -> Command {
-        let mut command = service("issuer", redis_url);
+        self.issuer_command_at(ANY_PORT, redis_url)
+    }
+
+    fn issuer_command_at(&self, listen: &str, redis_url: &str) -> Command {
+        let mut command = service("issuer", listen, redis_url);
         command.arg("--catalog").arg(self.catalog());
         command.arg("--signing-key").arg(self.folder.path().join("signing"));
         command.arg("--opaque-key").arg(self.folder.path().join("opaque"));
@@ -113,7 +112,7 @@ impl Installation {
 
     /// The same at an address that others know beforehand.
     pub fn start_issuer_at(&self, listen: &str, arguments: &[&str]) -> (Process, String) {
-        let mut command = self.issuer_command_at(listen);
+        let mut command = self.issuer_command_at(listen, &self.redis_url);
         command.args(arguments);
         start_service("issuer", command)
     }
@@ -122,14 +121,6 @@ impl Installation {
 /// Starts a validator with further arguments; answers where it listens.
 pub fn start_validator(redis_url: &str, arguments: &[&str]) -> (Process, String) {
     start_validator_at(ANY_PORT, redis_url, arguments)
-    let mut command = validator_command(redis_url);
-    command.args(arguments);
-    start_service("validator", command)
-}
-
-/// How a validator is started; not started yet.
-pub fn validator_command(redis_url: &str) -> Command {
-    service("validator", redis_url)
 }
 
 /// The same at an address that others know beforehand.

@@ -20,4 +20,5 @@ mod plan;
 mod report;
 mod rig;
 mod run;
+mod secured;
 mod standalone;

@@ -1,5 +1,6 @@
 //! Several issuers and validators as processes of their own, over whatever store, and who can be asked.
 
+use std::process::Command;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use tokenbind_tests::{
 };
 use tonic::transport::Channel;
 use tonic_health::pb::health_check_response::ServingStatus;
+
+use crate::secured::Secured;
 
 /// How long what validators keep may be used after the store was last heard. Half of what it is by default, so that twice as
 /// many faults are longer.
@@ -29,6 +32,10 @@ pub(crate) const PASSWORD: &str = "correct horse";
 const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$GzIZ31k2LgSqslmKpHCZYQ$gKGXa+IxScPHA2vz8j25zhm4d9sZowDrn3piDhCzv+U";
 pub(crate) const RESOURCE: &str = "orders-api";
+/// How long a new key is published before it is used, in seconds.
+pub(crate) const KEY_WAIT: Duration = Duration::from_secs(2);
+/// The services of this number have a clock that can be set wrong, where anything can.
+pub(crate) const CLOCK: usize = 1;
 /// The issuer id.
 const ISSUER: &str = "http://localhost:7001";
 const FOREIGN_ISSUER: &str = "https://robots.example";
@@ -66,12 +73,22 @@ pub(crate) enum Role {
     Validator,
 }
 
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::Validator => "validator",
+        }
+    }
+}
+
 /// One process.
 pub(crate) struct Service {
     pub(crate) role: Role,
     pub(crate) number: usize,
     redis_url: String,
     pub(crate) process: Process,
+    address: String,
 }
 
 /// Everything but the store.
@@ -80,18 +97,27 @@ pub(crate) struct Rig {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) services: Vec<Service>,
     pub(crate) promises: Promises,
-    installation: Installation,
+    pub(crate) installation: Installation,
+    /// None: plain text, and clocks that are right.
+    pub(crate) secured: Option<Secured>,
     arguments: Vec<String>,
 }
 
 impl Rig {
     /// Starts the services, each with the address of the store that `redis_url` has for it, and waits until they serve.
     /// `replicas` have to have a revocation before it is acknowledged.
-    pub(crate) async fn start(redis_url: impl Fn(Role, usize) -> String, replicas: u32) -> Self {
+    pub(crate) async fn start(
+        redis_url: impl Fn(Role, usize) -> String,
+        replicas: u32,
+        secured: Option<Secured>,
+    ) -> Self {
         let robots = ForeignKey::new("robots");
         let installation = Installation::new(redis_url(Role::Issuer, 0));
         installation.declare(&catalog(&robots));
-        let mut arguments = vec!["--issuer".to_owned(), ISSUER.to_owned()];
+        let wait = KEY_WAIT.as_secs().to_string();
+        let mut arguments = ["--issuer", ISSUER, "--key-wait-seconds", &wait]
+            .map(str::to_owned)
+            .to_vec();
         if replicas > 0 {
             let wait = ["--redis-min-replicas", &replicas.to_string(), "--redis-wait-ms", "400"];
             arguments.extend(wait.map(str::to_owned));
@@ -100,13 +126,16 @@ impl Rig {
         for number in 0..REPLICAS {
             for (role, channels) in [(Role::Issuer, &mut issuers), (Role::Validator, &mut validators)] {
                 let redis_url = redis_url(role, number);
-                let (process, address) = start(role, &installation, &arguments, &redis_url);
-                channels.push(RwLock::new(channel(&address)));
+                let mut command = command(role, &installation, &arguments, &redis_url);
+                secure(secured.as_ref(), number, &mut command);
+                let (process, address) = start_service(role.name(), command);
+                channels.push(RwLock::new(connect(secured.as_ref(), &address)));
                 services.push(Service {
                     role,
                     number,
                     redis_url,
                     process,
+                    address,
                 });
             }
         }
@@ -125,6 +154,7 @@ impl Rig {
                 grace_uses: 0,
             },
             installation,
+            secured,
             arguments,
         };
         rig.ready().await;
@@ -134,13 +164,16 @@ impl Rig {
     /// Waits until every service says that it serves.
     pub(crate) async fn ready(&self) {
         for service in &self.services {
-            let what = format!("{:?} {} serves", service.role, service.number);
-            wait_until(&what, DEADLINE, async || {
-                let channel = self.channel(service.role, service.number);
-                (health(&channel, "").await == Some(ServingStatus::Serving)).then_some(())
-            })
-            .await;
+            self.says(service.role, service.number, ServingStatus::Serving).await;
         }
+    }
+
+    /// Waits until one says this.
+    pub(crate) async fn says(&self, role: Role, number: usize, status: ServingStatus) {
+        wait_until(&format!("{role:?} {number} is {status:?}"), DEADLINE, async || {
+            (health(&self.channel(role, number), "").await == Some(status)).then_some(())
+        })
+        .await;
     }
 
     pub(crate) fn channel(&self, role: Role, number: usize) -> Channel {
@@ -159,24 +192,46 @@ impl Rig {
     /// Starts one again that has ended.
     pub(crate) fn start_again(&mut self, role: Role, number: usize) {
         let redis_url = self.service(role, number).redis_url.clone();
-        let (process, address) = start(role, &self.installation, &self.arguments, &redis_url);
-        self.service(role, number).process = process;
+        let mut command = command(role, &self.installation, &self.arguments, &redis_url);
+        secure(self.secured.as_ref(), number, &mut command);
+        let (process, address) = start_service(role.name(), command);
+        let service = self.service(role, number);
+        (service.process, service.address) = (process, address);
+        self.reconnect(role, number);
+    }
+
+    /// Clients make a new connection to it.
+    pub(crate) fn reconnect(&mut self, role: Role, number: usize) {
+        let address = self.service(role, number).address.clone();
         let replica = &Directory::of(role, &self.directory)[number];
-        *replica.write().unwrap_or_else(PoisonError::into_inner) = channel(&address);
+        *replica.write().unwrap_or_else(PoisonError::into_inner) = connect(self.secured.as_ref(), &address);
     }
 }
 
-fn start(role: Role, installation: &Installation, arguments: &[String], redis_url: &str) -> (Process, String) {
+fn connect(secured: Option<&Secured>, address: &str) -> Channel {
+    secured.map_or_else(|| channel(address), |secured| secured.channel(address))
+}
+
+fn secure(secured: Option<&Secured>, number: usize, command: &mut Command) {
+    if let Some(secured) = secured {
+        secured.with_tls(command);
+        if number == CLOCK {
+            secured.with_clock(command);
+        }
+    }
+}
+
+fn command(role: Role, installation: &Installation, arguments: &[String], redis_url: &str) -> Command {
     match role {
         Role::Issuer => {
             let mut command = installation.issuer_command_over(redis_url);
             command.args(arguments);
-            start_service("issuer", command)
+            command
         }
         Role::Validator => {
             let mut command = validator_command(redis_url);
             command.args(["--lease-ms", &LEASE.as_millis().to_string()]);
-            start_service("validator", command)
+            command
         }
     }
 }

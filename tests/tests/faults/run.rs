@@ -12,6 +12,7 @@ use crate::load::calls::Caller;
 use crate::plan::Plan;
 use crate::report::{judge, keep, say};
 use crate::rig::{APPLICATIONS, REPLICAS, Rig, Role, USERS};
+use crate::secured::Secured;
 
 /// Runs would take each other's processors.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
@@ -60,6 +61,8 @@ pub(crate) trait Topology {
     const NAME: &str;
     /// How many replicas must have a revocation.
     const REPLICAS: u32;
+    /// Whether services speak TLS and can have wrong clocks.
+    const SECURED: bool = false;
     /// The kinds of its faults.
     const FAULTS: &[&str];
     /// How many of them a run has that shall be short.
@@ -85,7 +88,12 @@ pub(crate) async fn run<T: Topology>(start: impl FnOnce() -> T) {
     }
     let mut topology = start();
     topology.whole().await;
-    let mut rig = Rig::start(|role, number| topology.redis_url(role, number), T::REPLICAS).await;
+    let mut rig = Rig::start(
+        |role, number| topology.redis_url(role, number),
+        T::REPLICAS,
+        T::SECURED.then(Secured::new),
+    )
+    .await;
     let _kept = Kept {
         name: T::NAME,
         seed: plan.seed,

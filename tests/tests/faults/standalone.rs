@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokenbind_tests::history::{Gentleness, Loss};
 use tokenbind_tests::{DEADLINE, Flow, Proxy, RedisServer, Weather};
+use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::plan::Plan;
-use crate::rig::{REPLICAS, Rig, Role};
+use crate::rig::{CLOCK, KEY_WAIT, REPLICAS, Rig, Role};
 use crate::run::{Struck, Topology, run};
 
 struct Standalone {
@@ -127,6 +128,7 @@ impl Standalone {
 impl Topology for Standalone {
     const NAME: &str = "standalone";
     const REPLICAS: u32 = 0;
+    const SECURED: bool = true;
     const FAULTS: &[&str] = &[
         "Redis killed",
         "Redis frozen",
@@ -142,8 +144,11 @@ impl Topology for Standalone {
         "an issuer killed",
         "issuers stopped",
         "validators stopped",
+        "keys rotated",
+        "certificates replaced",
+        "a clock an hour off",
     ];
-    const FEW: usize = 14;
+    const FEW: usize = 17;
 
     fn redis_url(&self, role: Role, number: usize) -> String {
         self.link(role, number).url()
@@ -188,6 +193,12 @@ impl Topology for Standalone {
             "an issuer killed" => kill_in_turn(rig, plan, Role::Issuer).await,
             "issuers stopped" => return stop_in_turn(rig, Role::Issuer).await,
             "validators stopped" => return stop_in_turn(rig, Role::Validator).await,
+            "keys rotated" => return rotate_keys(rig).await,
+            "certificates replaced" => return replace_certificates(rig, plan).await,
+            "a clock an hour off" => {
+                set_clock(rig, plan).await;
+                return Struck::losing(Loss::Misjudged);
+            }
             _ => unreachable!("{fault}"),
         }
         Struck::default()
@@ -214,6 +225,36 @@ async fn stop_in_turn(rig: &mut Rig, role: Role) -> Struck {
         rig.ready().await;
     }
     Struck::gentle()
+}
+
+/// A new signing key and a new opaque key, until they are used.
+async fn rotate_keys(rig: &Rig) -> Struck {
+    rig.installation.put_new_keys();
+    // Looked for once a second, and then published for a while.
+    pass(KEY_WAIT + Duration::from_millis(1_500)).await;
+    Struck::gentle()
+}
+
+async fn replace_certificates(rig: &mut Rig, plan: &mut Plan) -> Struck {
+    rig.secured.as_ref().unwrap().certify();
+    pass(Duration::from_secs(1) + plan.length()).await;
+    for role in [Role::Issuer, Role::Validator] {
+        for number in 0..REPLICAS {
+            rig.reconnect(role, number);
+        }
+    }
+    Struck::gentle()
+}
+
+/// The clocks of an issuer and of a validator are wrong until both have noticed, and a while longer.
+async fn set_clock(rig: &Rig, plan: &mut Plan) {
+    let secured = rig.secured.as_ref().unwrap();
+    secured.set_clock(plan.one_of(&["+3600s", "-3600s"]));
+    for role in [Role::Issuer, Role::Validator] {
+        rig.says(role, CLOCK, ServingStatus::NotServing).await;
+    }
+    pass(plan.length()).await;
+    secured.set_clock("+0s");
 }
 
 /// The fault lasts. Nothing can be waited for: nothing happens.

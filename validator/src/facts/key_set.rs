@@ -31,14 +31,14 @@ pub(super) struct KeySet {
 #[derive(Default)]
 struct Loaded {
     keys: HashMap<String, Arc<SigningKey>>,
-    /// When they were, in microseconds since 1970; 0 for never.
+    /// When they were, on the monotonic clock, in microseconds; 0 for never.
     at_us: u64,
 }
 
 /// When the keys may be loaded next, and how it went last.
 #[derive(Default)]
 struct Loading {
-    /// The theoretical arrival time of the generic cell rate algorithm.
+    /// The theoretical arrival time of the generic cell rate algorithm, on the monotonic clock.
     next_us: u64,
     failed: Option<IndexError>,
 }
@@ -75,7 +75,7 @@ impl KeySet {
     /// The keys that are at hand do not answer it, and the index cannot be asked.
     pub(super) async fn find(&self, kid: &str) -> Result<Option<Arc<SigningKey>>, IndexError> {
         if let Some(key) = self.at_hand(kid) {
-            let due = self.clock.now_us() >= self.loaded.load().at_us + REFRESH_US;
+            let due = self.clock.monotonic_us() >= self.loaded.load().at_us + REFRESH_US;
             // One caller loads, the others go on with what there is.
             if due && let Ok(loading) = self.loading.try_lock() {
                 return self.refresh(kid, key, loading).await;
@@ -112,7 +112,8 @@ impl KeySet {
 
     /// Loads the keys, unless that was done often enough of late.
     async fn load(&self, mut loading: MutexGuard<'_, Loading>) -> Result<(), IndexError> {
-        let now_us = self.clock.now_us();
+        // The clock of the day may have been wrong, and then nothing would be loaded until it is that late.
+        let now_us = self.clock.monotonic_us();
         if !loading.allows(now_us) {
             return loading.failed.clone().map_or(Ok(()), Err);
         }
@@ -123,7 +124,7 @@ impl KeySet {
                 Ok(())
             }
             Err(error) => {
-                loading.fail(self.clock.now_us(), error.clone());
+                loading.fail(self.clock.monotonic_us(), error.clone());
                 Err(error)
             }
         }

@@ -1,5 +1,7 @@
 //! The published keys: known, new, withdrawn, wrong, and asked for without end (A2).
 
+use std::time::Duration;
+
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 use tokenbind_index::{DocumentKind, DocumentStore as _, Expect};
@@ -62,6 +64,20 @@ async fn made_up_kids_load_the_keys_at_a_capped_rate_a2() {
     }
     // A new key is found all the same.
     fixture.publish(&stranger, ISSUER).await;
+    fixture.pass(1);
+    assert_eq!(fixture.reason(&token).await, Reason::Valid);
+}
+
+/// A clock that was an hour ahead for a moment stops nothing for an hour.
+#[tokio::test]
+async fn a_clock_that_was_wrong_keeps_no_new_key_waiting() {
+    let fixture = Fixture::new().await;
+    let new = Signer::generate("key-2", Algorithm::EdDSA);
+    let token = signed_by(&fixture, &new).await;
+    fixture.clock.set_ahead(Duration::from_secs(3_600));
+    fixture.reason(&token).await;
+    fixture.clock.set_ahead(Duration::ZERO);
+    fixture.publish(&new, ISSUER).await;
     fixture.pass(1);
     assert_eq!(fixture.reason(&token).await, Reason::Valid);
 }
