@@ -14,6 +14,7 @@
     reason = "a test stops where it fails"
 )]
 
+mod cluster;
 mod load;
 mod pair;
 mod plan;
@@ -21,4 +22,5 @@ mod report;
 mod rig;
 mod run;
 mod secured;
+mod sentinel;
 mod standalone;
