@@ -83,7 +83,9 @@ impl Topology for Cluster {
 impl Cluster {
     /// The slots of what is at hand: each of those that hold a key of the primary.
     fn move_slots(&self, slot: u16, primary: usize) {
-        let other = (0..SLOTS).step_by(1_024).find_map(|other| self.0.owner(other).filter(|owner| *owner != primary));
+        let other = (0..SLOTS)
+            .step_by(1_024)
+            .find_map(|other| self.0.owner(other).filter(|owner| *owner != primary));
         let mut connection = self.0.nodes()[primary].connection();
         let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
         let slots: std::collections::BTreeSet<_> = keys.iter().map(|key| self.0.slot(key)).collect();

@@ -7,12 +7,7 @@
 //! TOKENBIND_TEST_SEED=7 TOKENBIND_TEST_FAULTS=60 cargo test -p tokenbind-tests --test faults -- --nocapture
 //! ```
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops where it fails"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it fails")]
 
 mod cluster;
 mod load;

@@ -188,8 +188,8 @@ impl Actor {
 
     async fn obtain(&mut self, slot: Slot) {
         let issuer = self.replica();
-        let issued = self.caller.issue(slot, issuer).await;
-        self.hold(slot, issued);
+        let token = self.caller.issue(slot, issuer).await;
+        self.hold(slot, token);
     }
 
     /// Refreshes, or logs in where there is nothing to refresh.
@@ -210,8 +210,8 @@ impl Actor {
             ..slot
         };
         let issuer = self.replica();
-        let issued = self.caller.issue(own, issuer).await;
-        self.hold(own, issued);
+        let token = self.caller.issue(own, issuer).await;
+        self.hold(own, token);
         let Some(held) = self.held.remove(&own) else {
             return;
         };
