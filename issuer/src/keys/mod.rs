@@ -83,7 +83,8 @@ impl Issuer {
             Ok(false) => {}
             Ok(true) => {
                 telemetry::key_files_read(K::WORD, true);
-                tracing::info!(kind = K::WORD, keys = ?ring, "the key files have changed");
+                // Which one that is goes by the names: not always what was meant.
+                tracing::info!(kind = K::WORD, keys = ?ring, newest = ring.look().newest().id(), "the key files have changed");
             }
             // What is there goes on.
             Err(error) => {
