@@ -1,8 +1,8 @@
-# One image for each program: `docker build --target issuer .`, `--target validator`, `--target cli`. scripts/image builds all of them,
-# the same bits for the same commit and builder, also without Docker.
+# One image for each program: `docker build --target issuer .`, `--target validator`, `--target cli`. scripts/image builds all of them, with
+# the timestamps of the commit, also without Docker.
 #
 # The builder is any image with the Rust that rust-version in Cargo.toml asks for, a C compiler, glibc's static libraries and
-# certificates. Pin it by digest for bits that never change: --build-arg BUILDER=…@sha256:…
+# certificates. Pin it by digest: --build-arg BUILDER=…@sha256:…
 ARG BUILDER=docker.io/library/rust:1.95-bookworm
 
 FROM ${BUILDER} AS build
