@@ -3,7 +3,7 @@
 #
 # The builder is any image with the Rust that rust-version in Cargo.toml asks for, a C compiler, glibc's static libraries and
 # certificates. Pin it by digest: --build-arg BUILDER=…@sha256:…
-ARG BUILDER=docker.io/library/rust:1.95-bookworm
+ARG BUILDER=rust:1.95-bookworm
 
 FROM ${BUILDER} AS build
 WORKDIR /src
