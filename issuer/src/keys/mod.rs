@@ -96,8 +96,9 @@ impl Issuer {
     }
 
     /// Takes in the newest key, or generates one where keys are generated, and publishes it: it signs when everybody knows it, or
-    /// [now](When::Now).
+    /// [now](When::Now). Without a newer key nothing changes.
     pub async fn rotate_signing_key(&self, when: When) -> Result<Rotation, IssuerError> {
+        let before = self.keys.active().key_id().to_owned();
         if self.keys.is_generated() {
             self.keys.add(crate::signing::generate(self.entropy.as_ref())?);
         } else {
@@ -115,7 +116,9 @@ impl Issuer {
             newest_key_id: held.newest().id().to_owned(),
             use_from: synced.newest_from,
         };
-        telemetry::signing_key_rotated(&rotation);
+        if rotation.newest_key_id != before {
+            telemetry::signing_key_rotated(&rotation);
+        }
         Ok(rotation)
     }
 

@@ -46,11 +46,25 @@ pub(crate) struct RotateArgs {
 
 pub(super) async fn rotate(arguments: &RotateArgs, mut session: Session, output: Output) -> Result<Exit, CliError> {
     let mut service = KeyServiceClient::new(session.admin().await?);
+    let before = service
+        .get_key_set(GetKeySetRequest {})
+        .await?
+        .into_inner()
+        .active_key_id;
     let request = RotateSigningKeyRequest {
         immediately: arguments.now,
     };
     let rotated = service.rotate_signing_key(request).await?.into_inner();
     let newest = rotated.newest_key_id;
+    if newest == before {
+        return Err(CliError::Usage {
+            message: format!("nothing was rotated: the issuer has no newer key than {newest}, with which it signs already"),
+            hint: Some(
+                "put a new one into its key directory (tokenbind keys generate), under a name that comes behind the others'"
+                    .to_owned(),
+            ),
+        });
+    }
     let mut active = rotated.active_key_id;
     let use_time = rotated.use_time.ok_or_else(|| CliError::incomplete("time"))?;
     if arguments.wait && active != newest {
