@@ -9,10 +9,17 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Redis")]
 pub struct RedisArgs {
-    /// Redis that holds the binding index; required. redis://[user[:password]@]host[:port][/database],
-    /// redis+sentinel://[user[:password]@]sentinel[:port],…/master-name[/database] (user and password are those of Redis), or
-    /// redis+cluster://[user[:password]@]host[:port],… (some of the nodes); the same with rediss for TLS
-    #[arg(long, env = "TOKENBIND_REDIS_URL", value_name = "URL", hide_env_values = true)]
+    /// Where Redis is; clap shows the help instead, which would be links here.
+    #[arg(
+        long,
+        env = "TOKENBIND_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        help = "Redis that holds the binding index; required. redis://[user[:password]@]host[:port][/database], \
+                redis+sentinel://[user[:password]@]sentinel[:port],…/master-name[/database] (user and password are those \
+                of Redis), or redis+cluster://[user[:password]@]host[:port],… (some of the nodes); the same with rediss \
+                for TLS"
+    )]
     pub redis_url: Option<SecretString>,
 
     /// User of Redis, instead of the one in the URL
