@@ -10,6 +10,7 @@
 
 mod attempts;
 mod binding;
+mod checked_text;
 mod clock;
 mod digest;
 mod document;

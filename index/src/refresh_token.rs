@@ -1,8 +1,6 @@
 //! The text of a refresh token.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
+use crate::checked_text;
 use crate::family::{FamilyLocator, FamilyPosition};
 use crate::locator::{Home, Nonce};
 
@@ -26,7 +24,6 @@ impl RefreshToken {
     /// The length of [`Self::derived_from`].
     pub const READABLE_BYTES: usize = 16 + FamilyPosition::BYTES + 16 + 4;
     const BYTES: usize = Self::READABLE_BYTES + 32 + 4;
-    const CHARACTERS: usize = Self::BYTES / 3 * 4;
 
     /// What the secret part is derived from.
     pub fn derived_from(family: &FamilyLocator, sequence: u32) -> [u8; Self::READABLE_BYTES] {
@@ -40,28 +37,17 @@ impl RefreshToken {
 
     /// The token's text, 120 characters.
     pub fn encode(&self) -> String {
-        let mut bytes = [0; Self::BYTES];
-        bytes[..Self::READABLE_BYTES].copy_from_slice(&Self::derived_from(&self.family, self.sequence));
-        bytes[Self::READABLE_BYTES..Self::BYTES - 4].copy_from_slice(&self.secret);
-        let checksum = crc32fast::hash(&bytes[..Self::BYTES - 4]);
-        bytes[Self::BYTES - 4..].copy_from_slice(&checksum.to_be_bytes());
-        let mut text = String::with_capacity(Self::PREFIX.len() + Self::CHARACTERS);
-        text.push_str(Self::PREFIX);
-        URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
-        text
+        checked_text::encode::<{ Self::BYTES }>(
+            Self::PREFIX,
+            &Self::derived_from(&self.family, self.sequence),
+            &self.secret,
+        )
     }
 
     /// Reads what [`Self::encode`] wrote.
     pub fn decode(text: &str) -> Option<Self> {
-        let body = text.strip_prefix(Self::PREFIX)?;
-        let mut bytes = [0; Self::BYTES];
-        if body.len() != Self::CHARACTERS || URL_SAFE_NO_PAD.decode_slice(body, &mut bytes) != Ok(Self::BYTES) {
-            return None;
-        }
-        let (signed, checksum) = bytes.split_at(Self::BYTES - 4);
-        if crc32fast::hash(signed).to_be_bytes() != checksum {
-            return None;
-        }
+        let bytes = checked_text::decode::<{ Self::BYTES }>(Self::PREFIX, text)?;
+        let signed = &bytes[..Self::BYTES - 4];
         let family = FamilyLocator {
             home: Home::from_bytes(*signed.first_chunk()?)?,
             position: FamilyPosition::from_bytes(&signed[16..31])?,

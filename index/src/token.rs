@@ -7,6 +7,7 @@ use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::TokenFormat;
 
 use crate::MAX_TOKEN_BYTES;
+use crate::checked_text;
 use crate::digest::sha256;
 use crate::locator::Locator;
 
@@ -37,32 +38,16 @@ impl OpaqueToken {
     /// What an opaque token begins with; secret scanners look for it.
     pub const PREFIX: &'static str = "tbo_";
     const BYTES: usize = Locator::BYTES + 32 + 4;
-    const CHARACTERS: usize = Self::BYTES / 3 * 4;
 
     /// The token's text, 116 characters.
     pub fn encode(&self) -> String {
-        let mut bytes = [0; Self::BYTES];
-        bytes[..Locator::BYTES].copy_from_slice(&self.locator.to_bytes());
-        bytes[Locator::BYTES..Self::BYTES - 4].copy_from_slice(&self.secret);
-        let checksum = crc32fast::hash(&bytes[..Self::BYTES - 4]);
-        bytes[Self::BYTES - 4..].copy_from_slice(&checksum.to_be_bytes());
-        let mut text = String::with_capacity(Self::PREFIX.len() + Self::CHARACTERS);
-        text.push_str(Self::PREFIX);
-        URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
-        text
+        checked_text::encode::<{ Self::BYTES }>(Self::PREFIX, &self.locator.to_bytes(), &self.secret)
     }
 
     /// Reads what [`Self::encode`] wrote.
     pub fn decode(text: &str) -> Option<Self> {
-        let body = text.strip_prefix(Self::PREFIX)?;
-        let mut bytes = [0; Self::BYTES];
-        if body.len() != Self::CHARACTERS || URL_SAFE_NO_PAD.decode_slice(body, &mut bytes) != Ok(Self::BYTES) {
-            return None;
-        }
-        let (signed, checksum) = bytes.split_at(Self::BYTES - 4);
-        if crc32fast::hash(signed).to_be_bytes() != checksum {
-            return None;
-        }
+        let bytes = checked_text::decode::<{ Self::BYTES }>(Self::PREFIX, text)?;
+        let signed = &bytes[..Self::BYTES - 4];
         let locator = Locator::from_bytes(signed.first_chunk()?)?;
         Some(Self {
             locator,
