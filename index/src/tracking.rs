@@ -96,6 +96,13 @@ pub trait TrackedIndex: Send + Sync + 'static {
     /// Waits until what was read may be used no longer: a change of it was told, or the store is not heard. May also return
     /// for no reason.
     async fn changed(&self, stamp: &Stamp);
+
+    /// A slot was read without being told of its changes, and is not as it was: what was read of it before may be used no
+    /// longer, as if the change had been told. The telling may be late, and nobody is to hear first the new and then the old.
+    fn learned_token(&self, locator: &Locator);
+
+    /// The same of a document.
+    fn learned_document(&self, kind: DocumentKind, id: &str);
 }
 
 /// The changes that were told, counted.

@@ -112,6 +112,14 @@ impl TrackedIndex for MemoryIndex {
     async fn changed(&self, stamp: &Stamp) {
         self.changes.changed(stamp, || true).await;
     }
+
+    fn learned_token(&self, locator: &Locator) {
+        self.changes.tell(&tokens::key(locator.home, locator.slot));
+    }
+
+    fn learned_document(&self, kind: DocumentKind, id: &str) {
+        self.changes.tell(&documents::key(kind, id));
+    }
 }
 
 impl std::fmt::Debug for MemoryIndex {

@@ -174,6 +174,15 @@ impl TrackedIndex for RedisTracking {
         let heard = || self.shared.is_heard(stamp);
         self.shared.changes.changed(stamp, heard).await;
     }
+
+    fn learned_token(&self, locator: &Locator) {
+        let key = self.shared.keys.record(locator.home, locator.slot);
+        self.shared.changes.tell(&key);
+    }
+
+    fn learned_document(&self, kind: DocumentKind, id: &str) {
+        self.shared.changes.tell(&self.shared.keys.document(kind, id));
+    }
 }
 
 fn untold() -> IndexError {

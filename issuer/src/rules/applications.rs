@@ -58,6 +58,14 @@ impl TrackedIndex for Late {
     async fn changed(&self, stamp: &Stamp) {
         self.inner.changed(stamp).await;
     }
+
+    fn learned_token(&self, locator: &Locator) {
+        self.inner.learned_token(locator);
+    }
+
+    fn learned_document(&self, kind: DocumentKind, id: &str) {
+        self.inner.learned_document(kind, id);
+    }
 }
 
 struct Bench {

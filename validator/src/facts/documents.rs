@@ -112,6 +112,13 @@ pub(crate) struct Kept<T> {
     decoded: ArcSwapOption<(Edition, Arc<T>)>,
 }
 
+impl<T> Kept<T> {
+    /// Of what was decoded last.
+    fn edition(&self) -> Option<Edition> {
+        self.decoded.load().as_ref().map(|decoded| decoded.0)
+    }
+}
+
 /// Which of the documents that an id had one after the other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Edition {
@@ -269,7 +276,17 @@ impl<T> Documents<T> {
 
     async fn read(&self, id: &str) -> Result<Decoded<T>, IndexError> {
         let document = self.store.document(self.kind, id).await?;
+        self.learn(id, document.as_ref());
         self.decode(id, document)
+    }
+
+    /// What is kept, or being read, may be from before what was read now: it must not outlive this answer.
+    fn learn(&self, id: &str, document: Option<&Document>) {
+        let Some(tracking) = &self.tracking else { return };
+        let known = self.kept.get(id).and_then(|handle| handle.edition());
+        if document.is_none() || document.map(Edition::of) != known {
+            tracking.learned_document(self.kind, id);
+        }
     }
 
     /// What a document says. One that has not changed since it was last read is not taken apart again.

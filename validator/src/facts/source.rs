@@ -201,8 +201,14 @@ impl FactSource {
             },
         };
         let freshness = Freshness::of_index(checked_at_us, record.as_ref().map_or(0, |record| record.revision));
-        let token = record::facts(digest, proven, record, &self.grants);
-        let token = token.map_err(|reason| NoFacts::Refused { reason, freshness })?;
+        let locator = proven.locator;
+        let token = record::facts(digest, proven, record, &self.grants).map_err(|reason| {
+            // What is kept, or being read, may be from before: it must not outlive this answer.
+            if let Some(tracking) = &self.tracking {
+                tracking.learned_token(&locator);
+            }
+            NoFacts::Refused { reason, freshness }
+        })?;
         Ok(Facts {
             token: Arc::new(token.into()),
             application,

@@ -138,6 +138,54 @@ async fn what_is_kept_is_not_used_when_the_index_is_not_heard() {
     assert_eq!(fixture.verdict(&token).await.freshness.source, FreshnessSource::Cache);
 }
 
+/// What was read as of now is not forgotten for what is kept, where the telling of a change is late.
+#[tokio::test]
+async fn what_was_refused_as_of_now_is_refused_from_then_on() {
+    let fixture = fixture().await;
+    fixture.store.delay(true);
+    for opaque in [false, true] {
+        let token = match opaque {
+            true => fixture.opaque(&Spec::default()).await,
+            false => fixture.jwt(&Spec::default()).await,
+        };
+        assert_eq!(fixture.reason(&token).await, Reason::Valid);
+        let home = Spec::default().subject.home();
+        fixture.store.revoke_subject(home, Selection::default()).await.unwrap();
+        assert_eq!(fixture.reason(&token).await, Reason::Valid, "not told yet");
+        let now = asked(&fixture, &token, Consistency::FullyConsistent).await;
+        assert_eq!(now.reason, Reason::TokenNotLive);
+        assert_eq!(fixture.reason(&token).await, Reason::TokenNotLive);
+    }
+}
+
+/// The same where both are being read at the same time.
+#[tokio::test]
+async fn a_read_from_before_a_refusal_is_not_kept() {
+    let fixture = fixture().await;
+    fixture.store.delay(true);
+    let token = fixture.jwt(&Spec::default()).await;
+    let (before, now) = tokio::join!(fixture.verdict(&token), async {
+        let home = Spec::default().subject.home();
+        fixture.store.revoke_subject(home, Selection::default()).await.unwrap();
+        asked(&fixture, &token, Consistency::FullyConsistent).await
+    });
+    assert_eq!((before.reason, now.reason), (Reason::Valid, Reason::TokenNotLive));
+    assert_eq!(fixture.reason(&token).await, Reason::TokenNotLive);
+}
+
+#[tokio::test]
+async fn r4_what_was_read_of_an_application_as_of_now_counts_from_then_on() {
+    let fixture = fixture().await;
+    fixture.store.delay(true);
+    let token = known(&fixture).await;
+    let raised = fixture.store.raise_generation(DocumentKind::Application, SHOP).await;
+    raised.unwrap();
+    assert_eq!(fixture.reason(&token).await, Reason::Valid, "not told yet");
+    let now = asked(&fixture, &token, Consistency::FullyConsistent).await;
+    assert_eq!(now.reason, Reason::ApplicationRevoked);
+    assert_eq!(fixture.reason(&token).await, Reason::ApplicationRevoked);
+}
+
 #[tokio::test]
 async fn questions_about_one_token_are_one_read() {
     let fixture = fixture().await;

@@ -17,6 +17,10 @@ use tokio::sync::Notify;
 pub(super) struct SwitchedStore {
     inner: MemoryIndex,
     down: AtomicBool,
+    /// Empty. What counts as told where changes of the other are not.
+    untold: MemoryIndex,
+    /// Changes are not told, though the store seems to be heard: they are on their way.
+    late: AtomicBool,
     clock: Arc<dyn Clock>,
     /// Since when it does not tell what changes, by its clock; 0 where it does.
     silent_since_us: AtomicU64,
@@ -38,6 +42,8 @@ impl SwitchedStore {
         Self {
             inner,
             down: AtomicBool::new(false),
+            untold: MemoryIndex::new(clock.clone()),
+            late: AtomicBool::new(false),
             clock,
             silent_since_us: AtomicU64::new(0),
             silenced: Notify::new(),
@@ -51,6 +57,20 @@ impl SwitchedStore {
 
     pub(super) fn switch(&self, up: bool) {
         self.down.store(!up, Ordering::SeqCst);
+    }
+
+    /// From now on changes are told only when this ends.
+    pub(super) fn delay(&self, late: bool) {
+        self.late.store(late, Ordering::SeqCst);
+    }
+
+    /// Which tells what has changed.
+    fn telling(&self) -> &MemoryIndex {
+        if self.late.load(Ordering::SeqCst) {
+            &self.untold
+        } else {
+            &self.inner
+        }
     }
 
     pub(super) fn silence(&self, silent: bool) {
@@ -171,21 +191,23 @@ impl DocumentStore for SwitchedStore {
 impl TrackedIndex for SwitchedStore {
     async fn read_tracked(&self, locator: &Locator) -> Result<Stamped<Option<TokenRecord>>, IndexError> {
         self.tracked.fetch_add(1, Ordering::SeqCst);
-        let read = self.read_inner()?.read_tracked(locator).await;
+        let stamp = self.telling().read_tracked(locator).await?.stamp;
+        let value = self.read_inner()?.read(locator).await?;
         // As a real answer would be waited for: others run meanwhile.
         tokio::task::yield_now().await;
-        read
+        Ok(Stamped { value, stamp })
     }
 
     async fn document_tracked(&self, kind: DocumentKind, id: &str) -> Result<Stamped<Option<Document>>, IndexError> {
         self.tracked.fetch_add(1, Ordering::SeqCst);
-        let read = self.read_inner()?.document_tracked(kind, id).await;
+        let stamp = self.telling().document_tracked(kind, id).await?.stamp;
+        let value = self.read_inner()?.document(kind, id).await?;
         tokio::task::yield_now().await;
-        read
+        Ok(Stamped { value, stamp })
     }
 
     fn is_current(&self, stamp: &Stamp) -> bool {
-        self.inner.is_current(stamp)
+        self.telling().is_current(stamp)
     }
 
     fn confirmed(&self) -> Option<Confirmed> {
@@ -195,11 +217,12 @@ impl TrackedIndex for SwitchedStore {
 
     async fn confirm(&self) -> Result<Confirmed, IndexError> {
         let silent = || IndexError::Unavailable("silent".to_owned());
-        self.confirmed().ok_or_else(silent)
+        let late = self.late.load(Ordering::SeqCst);
+        self.confirmed().filter(|_| !late).ok_or_else(silent)
     }
 
     fn last_known(&self, stamp: &Stamp) -> Option<Confirmed> {
-        let known = self.inner.last_known(stamp)?;
+        let known = self.telling().last_known(stamp)?;
         let age_us = match self.silent_since_us.load(Ordering::SeqCst) {
             0 => known.age_us,
             since_us => self.clock.monotonic_us() - since_us,
@@ -212,10 +235,18 @@ impl TrackedIndex for SwitchedStore {
         silenced.as_mut().enable();
         if self.confirmed().is_some() {
             tokio::select! {
-                () = self.inner.changed(stamp) => {}
+                () = self.telling().changed(stamp) => {}
                 () = silenced => {}
             }
         }
+    }
+
+    fn learned_token(&self, locator: &Locator) {
+        self.telling().learned_token(locator);
+    }
+
+    fn learned_document(&self, kind: DocumentKind, id: &str) {
+        self.telling().learned_document(kind, id);
     }
 }
 
