@@ -27,6 +27,15 @@ impl RedisCluster {
 
     /// The same with further settings of each server.
     pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_nodes(|settings| RedisServer::start_with(&[settings, arguments].concat()))
+    }
+
+    /// The same of Valkey, which can move slots at once.
+    pub fn start_valkey() -> Self {
+        Self::start_nodes(RedisServer::start_valkey_with)
+    }
+
+    fn start_nodes(start: impl Fn(&[&str]) -> RedisServer) -> Self {
         let buses: Vec<_> = (0..2 * PRIMARIES).map(|_| free_port()).collect();
         let nodes: Vec<_> = buses
             .iter()
@@ -43,7 +52,7 @@ impl RedisCluster {
                 let quick = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
                 // However long a replica was cut off, it may become the primary: there may be nobody else.
                 let always = ["--cluster-replica-validity-factor", "0"];
-                RedisServer::start_with(&[&cluster[..], &quick, &always, arguments].concat())
+                start(&[&cluster[..], &quick, &always].concat())
             })
             .collect();
         let ids = nodes.iter().map(|node| ask(node, cmd("CLUSTER").arg("MYID"))).collect();
@@ -168,6 +177,23 @@ impl RedisCluster {
         let from = self.begin_move(slot, to);
         self.move_keys(slot, from, to);
         self.end_move(slot, to);
+    }
+
+    /// Moves all slots from one up to another to another primary, as Valkey does since version 9: all of them change hands in
+    /// one moment, with all their keys. A primary that has none left becomes a replica.
+    pub fn move_slots_at_once(&self, first: u16, last: u16, to: usize) {
+        let from = poll("the owner of slots", DEADLINE, || self.owner(first));
+        let migrate = cmd("CLUSTER")
+            .arg(&["MIGRATESLOTS", "SLOTSRANGE"])
+            .arg(first)
+            .arg(last)
+            .arg("NODE")
+            .arg(&self.ids[to])
+            .to_owned();
+        let _: () = ask(&self.nodes[from], &migrate);
+        poll("slots have changed hands", DEADLINE, || {
+            (self.owner(last) == Some(to)).then_some(())
+        });
     }
 
     /// The first step: the slot is on the move, and none of its keys has moved yet. Answers where from.

@@ -61,7 +61,16 @@ impl RedisServer {
     /// # Panics
     /// When there is none, or it does not start.
     pub fn start_valkey() -> Self {
-        Self::start_program(&program("TOKENBIND_TEST_VALKEY_SERVER", "valkey-server"), &[], None)
+        Self::start_valkey_with(&[])
+    }
+
+    /// The same with further settings.
+    ///
+    /// # Panics
+    /// When there is none, or it does not start.
+    pub fn start_valkey_with(arguments: &[&str]) -> Self {
+        let valkey = program("TOKENBIND_TEST_VALKEY_SERVER", "valkey-server");
+        Self::start_program(&valkey, arguments, None)
     }
 
     fn start_program(program: &Path, arguments: &[&str], credentials: Option<&(String, String)>) -> Self {

@@ -1,9 +1,13 @@
 //! Three primaries with a replica each.
 
+use std::sync::Arc;
+
 use tokenbind_tests::{Installation, RedisCluster};
 
 use crate::slice::Slice;
 
+/// Of a cluster.
+const SLOTS: u16 = 16_384;
 const DURABLE: [&str; 2] = ["--redis-min-replicas", "1"];
 
 #[tokio::test]
@@ -75,4 +79,23 @@ async fn new_primaries_and_moved_slots_are_followed_without_a_restart() {
         .await;
     slice.everything_works().await;
     slice.nothing_is_lost().await;
+}
+
+/// Nobody sees the slots half moved, and nobody is redirected before it asks: who keeps what was read has to be told by the
+/// primary that has them no longer.
+#[tokio::test]
+async fn slots_that_change_hands_at_once_are_followed() {
+    let redis = Arc::new(RedisCluster::start_valkey());
+    let mut slice = Slice::start(Installation::new(redis.url()), &DURABLE, &[]).await;
+    for round in 0..3 {
+        slice.nothing_is_lost().await;
+        let moving = Arc::clone(&redis);
+        let share = SLOTS / 3 + 1;
+        let move_all = move || {
+            // What the first primary had moves around, but for one slot: it remains a primary.
+            moving.move_slots_at_once(1, share - 1, (round + 1) % 3);
+        };
+        slice.meanwhile(move_all).await;
+        slice.everything_works().await;
+    }
 }
