@@ -4,6 +4,7 @@ use futures::{Stream, stream};
 use std::{
     future::Future,
     io,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -18,13 +19,15 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{self, Sleep},
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// A client that takes nothing of an answer for so long has gone, or holds the connection on purpose.
 const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Without file descriptors, accepting fails again at once: wait instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// As many connections as wait to be accepted, at most: those that are made meanwhile must not keep a server from stopping.
+const MAX_LATE: usize = 1_024;
 
 /// A connection that was accepted and belongs to no runtime yet, so that any thread may take it.
 pub(crate) struct Accepted {
@@ -41,36 +44,94 @@ impl Accepted {
     }
 }
 
-/// Accepts connections from `listener`, at most `limit` at a time.
-pub(crate) fn accept(listener: TcpListener, limit: usize) -> impl Stream<Item = Accepted> + Send {
-    let permits = Arc::new(Semaphore::new(limit));
-    stream::unfold((listener, permits), |(listener, permits)| async move {
-        let accepted = loop {
-            let accepted = match listener.accept().await {
+/// Accepts connections from `listener`, at most `limit` at a time, until `closing`; then those that are made already, whose
+/// clients may have sent their calls. After the listener is closed, and not before, `closed` is cancelled.
+pub(crate) fn accept(
+    listener: TcpListener,
+    limit: usize,
+    closing: CancellationToken,
+    closed: CancellationToken,
+) -> impl Stream<Item = Accepted> + Send {
+    let door = Door {
+        listener: Listener::Open(listener),
+        permits: Arc::new(Semaphore::new(limit)),
+        closing,
+        _closed: closed.drop_guard(),
+    };
+    stream::unfold(door, |mut door| async move {
+        loop {
+            let accepted = match door.next().await? {
                 Ok((stream, peer)) => {
-                    let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                    let Ok(permit) = Arc::clone(&door.permits).try_acquire_owned() else {
                         tracing::debug!(%peer, "connection refused: too many are open");
                         continue;
                     };
-                    stream.into_std().map(|stream| Accepted {
+                    Accepted {
                         stream,
                         permit,
                         counted_by: None,
-                    })
+                    }
                 }
-                Err(error) => Err(error),
-            };
-            match accepted {
-                Ok(accepted) => break accepted,
-                Err(error) if concerns_one_peer(&error) => {}
+                Err(error) if concerns_one_peer(&error) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted");
                     time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            return Some((accepted, door));
+        }
+    })
+}
+
+/// Where connections come in. The order of the fields is that of their end.
+struct Door {
+    listener: Listener,
+    permits: Arc<Semaphore>,
+    closing: CancellationToken,
+    _closed: DropGuard,
+}
+
+enum Listener {
+    Open(TcpListener),
+    /// So many are taken that are there. tokio may not know yet of all of them, so the kernel is asked.
+    Closing(std::net::TcpListener, usize),
+    Closed,
+}
+
+impl Door {
+    /// The next connection, or why there is none; `None` when there will be none any more.
+    async fn next(&mut self) -> Option<io::Result<(std::net::TcpStream, SocketAddr)>> {
+        loop {
+            match &mut self.listener {
+                Listener::Open(listener) => {
+                    let accepted = tokio::select! {
+                        biased;
+                        () = self.closing.cancelled() => None,
+                        accepted = listener.accept() => Some(accepted),
+                    };
+                    if let Some(accepted) = accepted {
+                        return Some(accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))));
+                    }
+                    self.listener = match std::mem::replace(&mut self.listener, Listener::Closed) {
+                        Listener::Open(listener) => listener
+                            .into_std()
+                            .map_or(Listener::Closed, |listener| Listener::Closing(listener, MAX_LATE)),
+                        other => other,
+                    };
+                }
+                Listener::Closing(_, 0) | Listener::Closed => return None,
+                Listener::Closing(listener, left) => {
+                    *left -= 1;
+                    match listener.accept() {
+                        Ok((stream, peer)) => return Some(stream.set_nonblocking(true).map(|()| (stream, peer))),
+                        Err(error) if concerns_one_peer(&error) => {}
+                        Err(_) => return None,
+                    }
                 }
             }
-        };
-        Some((accepted, (listener, permits)))
-    })
+        }
+    }
 }
 
 /// Cuts every connection of a server.
@@ -244,7 +305,8 @@ mod tests {
     async fn a_client_that_takes_nothing_is_dropped() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut accepted = Box::pin(accept(listener, 1));
+        let (closing, closed) = (CancellationToken::new(), CancellationToken::new());
+        let mut accepted = Box::pin(accept(listener, 1, closing, closed));
         let accepted = accepted.next().await.unwrap();
         let mut connection = Connection::new(accepted, &Cutter::default()).unwrap();
         // Time goes on by itself only where nothing else does: when the buffers of the kernel are full.

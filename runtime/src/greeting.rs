@@ -11,6 +11,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{self, Sleep},
 };
+use tokio_util::sync::CancellationToken;
 
 /// A client that has not said hello by then never will; the time-outs of HTTP only start afterwards.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,13 +27,16 @@ pub(crate) struct Greeted<IO> {
 
 struct Hello {
     missing: usize,
+    said: CancellationToken,
     timeout: Pin<Box<Sleep>>,
 }
 
 impl<IO> Greeted<IO> {
-    pub(crate) fn new(io: IO) -> Self {
+    /// `said` is cancelled when it did.
+    pub(crate) fn new(io: IO, said: CancellationToken) -> Self {
         let hello = Hello {
             missing: BYTES,
+            said,
             timeout: Box::pin(time::sleep(TIMEOUT)),
         };
         Self {
@@ -47,6 +51,7 @@ impl<IO> Greeted<IO> {
         };
         hello.missing = hello.missing.saturating_sub(read);
         if hello.missing == 0 {
+            hello.said.cancel();
             self.awaited = None;
             return Ok(());
         }
@@ -105,7 +110,7 @@ mod tests {
     async fn a_silent_client_is_dropped() {
         for said in [&b""[..], b"PRI * HTTP/2.0"] {
             let (mut client, server) = duplex(64);
-            let mut server = Greeted::new(server);
+            let mut server = Greeted::new(server, CancellationToken::new());
             client.write_all(said).await.unwrap();
             server.read_exact(&mut vec![0; said.len()]).await.unwrap();
             let read = time::timeout(10 * TIMEOUT, server.read(&mut [0; 64])).await;
@@ -116,9 +121,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_said_hello_may_be_silent() {
         let (mut client, server) = duplex(64);
-        let mut server = Greeted::new(server);
+        let said = CancellationToken::new();
+        let mut server = Greeted::new(server, said.clone());
         client.write_all(&[b'x'; BYTES]).await.unwrap();
         server.read_exact(&mut [0; BYTES]).await.unwrap();
+        assert!(said.is_cancelled());
         let silence = time::timeout(10 * TIMEOUT, server.read(&mut [0; 64])).await;
         assert!(silence.is_err(), "{silence:?}");
     }

@@ -13,7 +13,10 @@ use hyper_util::{
     server::conn::auto,
 };
 use std::{pin::pin, sync::Arc, time::Duration};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::server::Connected;
 
@@ -26,6 +29,8 @@ const MAX_PENDING_RESETS: usize = 20;
 const MAX_ERROR_RESETS: usize = 1024;
 /// How long an HTTP/1.1 connection waits for the next request, and for all of its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server that stops waits for the first word of a client that has just connected.
+const LATE_HELLO: Duration = Duration::from_secs(1);
 /// The most headers of an HTTP/1.1 request; HTTP/2 counts their bytes.
 const MAX_HEADERS: usize = 100;
 /// hyper takes no smaller buffer for the head of an HTTP/1.1 request.
@@ -37,25 +42,25 @@ pub(crate) struct Lane {
     protocols: Arc<auto::Builder<TokioExecutor>>,
     tls: Option<ServerTls>,
     front: Front,
-    drained: CancellationToken,
+    /// No client can connect any more.
+    closed: CancellationToken,
     cut: Cutter,
 }
 
 impl Lane {
-    pub(crate) fn new(config: &ServerConfig, front: Front, drained: CancellationToken, cut: Cutter) -> Self {
+    pub(crate) fn new(config: &ServerConfig, front: Front, closed: CancellationToken, cut: Cutter) -> Self {
         Self {
             protocols: Arc::new(protocols(config)),
             tls: config.tls.clone(),
             front,
-            drained,
+            closed,
             cut,
         }
     }
 
-    /// Serves these connections until the drain, and their calls to the end.
-    pub(crate) async fn serve(self, accepted: impl Stream<Item = Accepted> + Unpin) {
+    /// Serves these connections until clients are told to leave, and their calls to the end.
+    pub(crate) async fn serve(self, mut accepted: impl Stream<Item = Accepted> + Unpin) {
         let open = TaskTracker::new();
-        let mut accepted = Box::pin(accepted.take_until(self.drained.clone().cancelled_owned()));
         while let Some(accepted) = accepted.next().await {
             open.spawn(self.clone().connect(accepted));
         }
@@ -90,12 +95,18 @@ impl Lane {
         IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
         let conversation = Conversation::new(self.front.clone(), io.connect_info(), certificate);
-        let io = TokioIo::new(Greeted::new(io));
+        let said = CancellationToken::new();
+        let io = TokioIo::new(Greeted::new(io, said.clone()));
         let mut conversing = pin!(self.protocols.serve_connection(io, conversation));
+        let leaving = async {
+            self.closed.cancelled().await;
+            // hyper drops who has not said which protocol it speaks, and the first call may be on its way.
+            let _ = time::timeout(LATE_HELLO, said.cancelled()).await;
+        };
         let outcome = tokio::select! {
             biased;
             outcome = conversing.as_mut() => outcome,
-            () = self.drained.cancelled() => {
+            () = leaving => {
                 conversing.as_mut().graceful_shutdown();
                 conversing.await
             }

@@ -115,9 +115,11 @@ pub async fn serve(
     if let Some(tls) = &config.tls {
         tls.keep_current(&shutdown);
     }
-    let (drained, cut) = (CancellationToken::new(), Cutter::default());
-    let accepted = connection::accept(listener, config.max_connections);
-    let lane = Lane::new(&config, front, drained.clone(), cut.clone());
+    let (closing, cut) = (CancellationToken::new(), Cutter::default());
+    // Clients are told to leave when the listener is closed: before that they would come back at once.
+    let closed = CancellationToken::new();
+    let accepted = connection::accept(listener, config.max_connections, closing.clone(), closed.clone());
+    let lane = Lane::new(&config, front, closed, cut.clone());
     tracing::info!(%address, tls = config.tls.is_some(), workers = config.workers, "serving");
 
     let mut serving = std::pin::pin!(async {
@@ -125,13 +127,13 @@ pub async fn serve(
             lane.serve(accepted.boxed()).await;
             Ok(())
         } else {
-            workers::serve(config.workers, accepted.boxed(), drained.clone(), move |incoming| {
+            workers::serve(config.workers, accepted.boxed(), move |incoming| {
                 lane.clone().serve(incoming)
             })
             .await
         }
     });
-    let mut draining = std::pin::pin!(drain(&config, &readiness, &shutdown, &drained));
+    let mut draining = std::pin::pin!(drain(&config, &readiness, &shutdown, &closing));
     let mut is_drained = false;
     loop {
         tokio::select! {
@@ -154,12 +156,12 @@ pub async fn serve(
 }
 
 /// Waits for the end of the first half of stage 1: everyone had the time to look elsewhere.
-async fn drain(config: &ServerConfig, readiness: &Readiness, shutdown: &Shutdown, drained: &CancellationToken) {
+async fn drain(config: &ServerConfig, readiness: &Readiness, shutdown: &Shutdown, closing: &CancellationToken) {
     shutdown.draining().await;
     readiness.withdrawn().await;
     wait_or_cut(config.drain, shutdown).await;
     readiness.close().await;
-    drained.cancel();
+    closing.cancel();
 }
 
 /// Waits for stage 2.

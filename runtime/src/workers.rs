@@ -11,7 +11,6 @@ use tokio::{
     runtime,
     sync::{mpsc, oneshot},
 };
-use tokio_util::sync::CancellationToken;
 
 /// As many as processors may be used, whatever limits them.
 pub(crate) fn default_count() -> usize {
@@ -48,11 +47,10 @@ impl Worker {
     }
 }
 
-/// Runs `serve` on `count` threads, spreads the connections over them until `drained`, and waits until each has ended.
+/// Runs `serve` on `count` threads, spreads the connections over them until there are no more, and waits until each has ended.
 pub(crate) async fn serve<S, F>(
     count: usize,
-    accepted: impl Stream<Item = Accepted> + Unpin,
-    drained: CancellationToken,
+    mut accepted: impl Stream<Item = Accepted> + Unpin,
     serve: S,
 ) -> Result<(), ServeError>
 where
@@ -60,8 +58,7 @@ where
     F: Future<Output = ()>,
 {
     let workers = (0..count).map(|number| Worker::start(number, serve.clone()));
-    let mut workers: Vec<_> = workers.collect::<Result<_, _>>().map_err(ServeError::Worker)?;
-    let mut accepted = Box::pin(accepted.take_until(drained.cancelled_owned()));
+    let workers: Vec<_> = workers.collect::<Result<_, _>>().map_err(ServeError::Worker)?;
     while let Some(connection) = accepted.next().await {
         let idlest = workers.iter().min_by_key(|worker| Arc::strong_count(&worker.open));
         let Some(worker) = idlest else { break };
@@ -72,8 +69,10 @@ where
         }
     }
     drop(accepted);
-    for worker in &mut workers {
-        let ended = (&mut worker.ended).await;
+    // None waits for further connections.
+    let ended: Vec<_> = workers.into_iter().map(|worker| worker.ended).collect();
+    for ended in ended {
+        let ended = ended.await;
         ended.map_err(|_| ServeError::Worker(io::Error::other("it panicked")))?;
     }
     Ok(())

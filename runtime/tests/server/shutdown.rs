@@ -1,6 +1,6 @@
 //! Stopping in two stages.
 
-use crate::support::{PATIENCE, Server, assert_works, config, until, within};
+use crate::support::{PATIENCE, RawConnection, Server, assert_works, config, status, until, within};
 use std::time::Duration;
 use tokenbind_runtime::config::ServerConfig;
 use tokio::net::TcpStream;
@@ -99,4 +99,38 @@ async fn a_watcher_of_health_holds_nothing_up() {
 
     server.shutdown.trigger();
     server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_first_call_that_comes_while_it_stops_is_answered() {
+    for workers in [0, 2] {
+        let server = Server::start(ServerConfig { workers, ..config() }).await;
+        let silent = TcpStream::connect(server.address).await.unwrap();
+        // Taken by the server as well: it takes them in their order.
+        assert_works(&server.client().await).await;
+
+        server.shutdown.trigger();
+        until(|| async { TcpStream::connect(server.address).await.is_err() }).await;
+        let late = RawConnection::over(silent).await;
+        let answer = late.call("Echo", &[]).await.unwrap();
+        assert_eq!(status(answer).await.as_deref(), Some("0"));
+        server.stopped().await;
+    }
+}
+
+#[tokio::test]
+async fn who_is_told_to_leave_finds_the_door_closed() {
+    for _ in 0..20 {
+        let server = Server::start(ServerConfig { workers: 2, ..config() }).await;
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let (_send, connection) = within(h2::client::handshake(stream)).await.unwrap();
+        let told = tokio::spawn(connection);
+        assert_works(&server.client().await).await;
+
+        server.shutdown.trigger();
+        // A client of gRPC connects again as soon as it is told. Whatever it sent then would be lost.
+        let _ = within(told).await.unwrap();
+        TcpStream::connect(server.address).await.unwrap_err();
+        server.stopped().await;
+    }
 }

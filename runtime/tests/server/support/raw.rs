@@ -12,7 +12,10 @@ pub(crate) struct RawConnection(SendRequest<Bytes>);
 
 impl RawConnection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap()).await
+    }
+
+    pub(crate) async fn over(stream: TcpStream) -> Self {
         let (send, connection) = within(h2::client::handshake(stream)).await.unwrap();
         tokio::spawn(async move {
             // It fails when the server goes away, which is what some tests are about.
