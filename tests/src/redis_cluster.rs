@@ -6,6 +6,7 @@ use redis::{Cmd, FromRedisValue, RedisResult, cmd};
 
 use crate::deadline::{DEADLINE, poll};
 use crate::redis_server::{RedisServer, free_port};
+use crate::redis_tls::RedisCertificates;
 
 const PRIMARIES: usize = 3;
 const SLOTS: u16 = 16_384;
@@ -16,6 +17,8 @@ pub struct RedisCluster {
     nodes: Vec<RedisServer>,
     /// What the nodes call themselves.
     ids: Vec<String>,
+    /// Where services find them over TLS, if they do.
+    tls_ports: Vec<u16>,
 }
 
 impl RedisCluster {
@@ -27,20 +30,38 @@ impl RedisCluster {
 
     /// The same with further settings of each server.
     pub fn start_with(arguments: &[&str]) -> Self {
-        Self::start_nodes(|settings| RedisServer::start_with(&[settings, arguments].concat()))
+        Self::launch(
+            |settings| RedisServer::start_with(&[settings, arguments].concat()),
+            None,
+        )
     }
 
     /// The same of Valkey, which can move slots at once.
     pub fn start_valkey() -> Self {
-        Self::start_nodes(RedisServer::start_valkey_with)
+        Self::launch(RedisServer::start_valkey_with, None)
     }
 
-    fn start_nodes(start: impl Fn(&[&str]) -> RedisServer) -> Self {
+    /// The same where services and servers find each other over TLS alone, each with a certificate. The test itself talks to
+    /// them without.
+    pub fn start_tls(certificates: &RedisCertificates) -> Self {
+        let start = |settings: &[&str]| RedisServer::start_with(&[settings, &["--tls-cluster", "yes"]].concat());
+        Self::launch(start, Some(certificates))
+    }
+
+    fn launch(start: impl Fn(&[&str]) -> RedisServer, tls: Option<&RedisCertificates>) -> Self {
         let buses: Vec<_> = (0..2 * PRIMARIES).map(|_| free_port()).collect();
+        let tls_ports: Vec<_> = tls
+            .map(|_| buses.iter().map(|_| free_port()).collect())
+            .unwrap_or_default();
         let nodes: Vec<_> = buses
             .iter()
-            .map(|bus| {
+            .enumerate()
+            .map(|(number, bus)| {
                 let bus = bus.to_string();
+                let secure = tls
+                    .map(|tls| tls.member_settings(tls_ports[number]))
+                    .unwrap_or_default();
+                let secure: Vec<_> = secure.iter().map(String::as_str).collect();
                 let cluster = [
                     "--cluster-enabled",
                     "yes",
@@ -52,11 +73,11 @@ impl RedisCluster {
                 let quick = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
                 // However long a replica was cut off, it may become the primary: there may be nobody else.
                 let always = ["--cluster-replica-validity-factor", "0"];
-                start(&[&cluster[..], &quick, &always].concat())
+                start(&[&cluster[..], &quick, &always, &secure].concat())
             })
             .collect();
         let ids = nodes.iter().map(|node| ask(node, cmd("CLUSTER").arg("MYID"))).collect();
-        let cluster = Self { nodes, ids };
+        let cluster = Self { nodes, ids, tls_ports };
         cluster.join(&buses);
         cluster.wait_until_whole();
         cluster
@@ -87,13 +108,16 @@ impl RedisCluster {
         }
     }
 
-    /// `redis+cluster://…` with three of the nodes.
+    /// `redis+cluster://…` with three of the nodes; `rediss+cluster://…` where they speak TLS.
     pub fn url(&self) -> String {
-        let nodes: Vec<_> = self.nodes[..PRIMARIES]
-            .iter()
-            .map(|node| format!("127.0.0.1:{}", node.port()))
-            .collect();
-        format!("redis+cluster://{}", nodes.join(","))
+        let plain = self.nodes.iter().map(RedisServer::port);
+        let (scheme, ports): (_, Vec<_>) = if self.tls_ports.is_empty() {
+            ("redis", plain.collect())
+        } else {
+            ("rediss", self.tls_ports.clone())
+        };
+        let addresses = ports[..PRIMARIES].iter().map(|port| format!("127.0.0.1:{port}"));
+        format!("{scheme}+cluster://{}", addresses.collect::<Vec<_>>().join(","))
     }
 
     /// The servers.

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::deadline::{DEADLINE, poll};
 use crate::redis_server::{RedisServer, free_port, redis_program};
+use crate::redis_tls::RedisCertificates;
 
 /// What the sentinels call the primary.
 pub const MASTER_NAME: &str = "main";
@@ -19,12 +20,15 @@ const SENTINELS: usize = 3;
 #[derive(Debug)]
 pub struct RedisSentinel {
     nodes: Vec<RedisServer>,
+    /// Where services and sentinels find them.
+    ports: Vec<u16>,
     sentinels: Vec<Sentinel>,
 }
 
 #[derive(Debug)]
 struct Sentinel {
     port: u16,
+    tls_port: Option<u16>,
     process: Child,
     /// It writes what it learns into its configuration.
     _folder: TempDir,
@@ -38,28 +42,50 @@ impl RedisSentinel {
 
     /// The same with further settings of the servers, and further lines for the configuration of each sentinel.
     pub fn start_with(arguments: &[&str], sentinel_lines: &str) -> Self {
+        Self::launch(arguments, sentinel_lines, None)
+    }
+
+    /// The same where services, servers and sentinels find each other over TLS alone, each with a certificate. The test itself
+    /// talks to them without.
+    pub fn start_tls(certificates: &RedisCertificates) -> Self {
+        Self::launch(&[], "", Some(certificates))
+    }
+
+    fn launch(arguments: &[&str], sentinel_lines: &str, tls: Option<&RedisCertificates>) -> Self {
         let quick = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
-        let arguments = [&quick, arguments].concat();
-        let nodes: Vec<_> = (0..NODES).map(|_| RedisServer::start_with(&arguments)).collect();
+        let start = |_| {
+            let tls_port = tls.map(|_| free_port());
+            let secure = tls.zip(tls_port).map(|(tls, port)| tls.member_settings(port));
+            let secure = secure.unwrap_or_default();
+            let secure: Vec<_> = secure.iter().map(String::as_str).collect();
+            let node = RedisServer::start_with(&[&quick[..], arguments, &secure].concat());
+            let port = tls_port.unwrap_or_else(|| node.port());
+            (node, port)
+        };
+        let (nodes, ports): (Vec<_>, Vec<_>) = (0..NODES).map(start).unzip();
         for replica in &nodes[1..] {
-            replica.follow(&nodes[0]);
+            replica.follow_at(&nodes[0], ports[0]);
         }
         let sentinels = (0..SENTINELS)
-            .map(|_| Sentinel::start(nodes[0].port(), sentinel_lines))
+            .map(|_| Sentinel::start(ports[0], sentinel_lines, tls))
             .collect();
-        let started = Self { nodes, sentinels };
+        let started = Self {
+            nodes,
+            ports,
+            sentinels,
+        };
         started.wait_until_watched();
         started
     }
 
-    /// `redis+sentinel://…` with all sentinels.
+    /// `redis+sentinel://…` with all sentinels; `rediss+sentinel://…` where they speak TLS.
     pub fn url(&self) -> String {
-        let sentinels: Vec<_> = self
-            .sentinels
-            .iter()
-            .map(|sentinel| format!("127.0.0.1:{}", sentinel.port))
-            .collect();
-        format!("redis+sentinel://{}/{MASTER_NAME}", sentinels.join(","))
+        let sentinels = self.sentinels.iter();
+        let ports = sentinels.map(|sentinel| (sentinel.tls_port.unwrap_or(sentinel.port), sentinel.tls_port.is_some()));
+        let (ports, secure): (Vec<_>, Vec<_>) = ports.unzip();
+        let addresses: Vec<_> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let scheme = if secure.contains(&true) { "rediss" } else { "redis" };
+        format!("{scheme}+sentinel://{}/{MASTER_NAME}", addresses.join(","))
     }
 
     /// The ports of the sentinels, at 127.0.0.1.
@@ -80,8 +106,8 @@ impl RedisSentinel {
     /// Which server a majority of the sentinels calls the primary, if it says so itself too.
     pub fn primary(&self) -> Option<usize> {
         let named: Vec<_> = self.sentinels.iter().filter_map(Sentinel::primary_port).collect();
-        let number = self.nodes.iter().position(|node| {
-            let votes = named.iter().filter(|port| **port == node.port()).count();
+        let number = self.ports.iter().position(|node| {
+            let votes = named.iter().filter(|port| *port == node).count();
             votes > SENTINELS / 2
         })?;
         (self.nodes[number].role().as_deref() == Some("master")).then_some(number)
@@ -131,22 +157,30 @@ impl RedisSentinel {
 }
 
 impl Sentinel {
-    fn start(primary_port: u16, lines: &str) -> Self {
+    fn start(primary_port: u16, lines: &str, tls: Option<&RedisCertificates>) -> Self {
         // A port that is free now may be taken a moment later: then it ends at once, and another is tried.
         for _ in 0..20 {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let port = free_port();
             let file = folder.path().join("sentinel.conf");
             let name = MASTER_NAME;
+            let tls_port = tls.map(|_| free_port());
+            let secure = tls.zip(tls_port).map(|(tls, port)| tls.member_settings(port));
+            let secure: String = secure
+                .unwrap_or_default()
+                .chunks(2)
+                .map(|setting| format!("{} {}\n", setting[0].trim_start_matches("--"), setting[1]))
+                .collect();
             let configuration = format!(
                 "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor {name} 127.0.0.1 {primary_port} 2\n\
                  sentinel down-after-milliseconds {name} 1000\nsentinel failover-timeout {name} 4000\n\
-                 sentinel parallel-syncs {name} 2\n{lines}\n",
+                 sentinel parallel-syncs {name} 2\n{secure}{lines}\n",
                 folder.path().display()
             );
             std::fs::write(&file, configuration).expect("the configuration of a sentinel");
             let mut sentinel = Self {
                 port,
+                tls_port,
                 process: spawn(&file),
                 _folder: folder,
             };

@@ -141,6 +141,14 @@ impl RedisServer {
     /// # Panics
     /// When that takes too long.
     pub fn follow(&self, primary: &Self) {
+        self.follow_at(primary, primary.port);
+    }
+
+    /// The same where the primary is to be found at another port of its own.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub fn follow_at(&self, primary: &Self, port: u16) {
         // By default a primary waits for further replicas before it begins.
         redis::cmd("CONFIG")
             .arg(&["SET", "repl-diskless-sync-delay", "0"])
@@ -148,7 +156,7 @@ impl RedisServer {
             .expect("configure the primary");
         redis::cmd("REPLICAOF")
             .arg("127.0.0.1")
-            .arg(primary.port)
+            .arg(port)
             .exec(&mut self.connection())
             .expect("follow the primary");
         let deadline = Instant::now() + Duration::from_secs(20);

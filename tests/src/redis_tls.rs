@@ -65,6 +65,26 @@ impl RedisCertificates {
         .collect()
     }
 
+    /// The same of a server that talks to its like over TLS too, and takes nobody without a certificate.
+    pub(crate) fn member_settings(&self, tls_port: u16) -> Vec<String> {
+        let mut settings = self.server_settings(tls_port);
+        settings.extend(["--tls-replication", "yes", "--tls-auth-clients", "yes"].map(str::to_owned));
+        settings
+    }
+
+    /// How a service shows who it is, and knows whom to believe.
+    pub fn service_arguments(&self) -> Vec<String> {
+        let (certificate, key) = self.client();
+        [
+            ("--redis-ca", self.authority()),
+            ("--redis-cert", certificate),
+            ("--redis-key", key),
+        ]
+        .into_iter()
+        .flat_map(|(flag, path)| [flag.to_owned(), path.display().to_string()])
+        .collect()
+    }
+
     fn path(&self, name: &str, kind: &str) -> PathBuf {
         self.folder.path().join(format!("{name}.{kind}"))
     }
