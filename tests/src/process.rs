@@ -77,16 +77,20 @@ impl Process {
         })
     }
 
-    /// The address that it logs with `message` (in the JSON form of the logs).
+    /// The address that it has logged with `message` (in the JSON form of the logs), if it has.
+    pub fn logged(&self, message: &str) -> Option<String> {
+        let log = std::fs::read_to_string(self.log_path()).ok()?;
+        log.lines().find_map(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            let fields = line.get("fields").unwrap_or(&line);
+            (fields.get("message")? == message).then(|| fields.get("address")?.as_str().map(str::to_owned))?
+        })
+    }
+
+    /// The address that it logs with `message`.
     pub fn logged_address(&mut self, message: &str) -> String {
-        let path = self.log_path();
         poll(&format!("{} logs {message:?}", self.name), DEADLINE, || {
-            let log = std::fs::read_to_string(&path).ok()?;
-            let found = log.lines().find_map(|line| {
-                let line: Value = serde_json::from_str(line).ok()?;
-                let fields = line.get("fields").unwrap_or(&line);
-                (fields.get("message")? == message).then(|| fields.get("address")?.as_str().map(str::to_owned))?
-            });
+            let found = self.logged(message);
             if found.is_none()
                 && let Ok(Some(status)) = self.child.try_wait()
             {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use rcgen::{KeyPair, PKCS_ED25519};
 use tempfile::TempDir;
@@ -23,6 +24,8 @@ pub const ADMIN_SECRET_SHA256: &str = "b1fd0d2a410ffcfd2a2c3f0375ad6fb03d87871ab
 pub struct Installation {
     folder: TempDir,
     redis_url: String,
+    /// Whoever puts new keys there counts first.
+    rotating: Mutex<()>,
 }
 
 impl Installation {
@@ -45,7 +48,11 @@ impl Installation {
              scopes: [tokenbind.admin]\n    audiences: [tokenbind]\n    secret_sha256: [{ADMIN_SECRET_SHA256}]\n"
         );
         write(&folder.path().join("catalog.yaml"), catalog.as_bytes());
-        Self { folder, redis_url }
+        Self {
+            folder,
+            redis_url,
+            rotating: Mutex::default(),
+        }
     }
 
     /// Where its Redis is.
@@ -63,6 +70,7 @@ impl Installation {
         let signing = KeyPair::generate_for(&PKCS_ED25519).expect("a signing key");
         let opaque = KeyPair::generate_for(&PKCS_ED25519).expect("32 random bytes");
         let pem = signing.serialize_pem();
+        let _one = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
         for (kind, end, content) in [
             ("signing", "pem", pem.as_bytes()),
             ("opaque", "key", opaque.public_key_raw()),

@@ -184,6 +184,19 @@ pub struct Fault {
     pub without_replicas: Option<(Micros, Micros)>,
 }
 
+/// Something that is done again and again beside the faults, whatever else is going on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plague {
+    /// What.
+    pub plague: String,
+    /// Before it was done.
+    pub start: Micros,
+    /// When it was over.
+    pub end: Micros,
+    /// The validator whose calls may fail meanwhile: nothing else may.
+    pub validator: Option<usize>,
+}
+
 /// A time in which nothing here had a processor: whoever waited, waited for that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Stall {
@@ -216,18 +229,21 @@ pub struct History {
     pub events: Vec<Event>,
     /// The faults, in the order in which they ended.
     pub faults: Vec<Fault>,
+    /// What was done beside them.
+    pub plagues: Vec<Plague>,
     /// The stalls.
     pub stalls: Vec<Stall>,
 }
 
 impl History {
-    /// One JSON object on each line: promises, faults, stalls, then the calls.
+    /// One JSON object on each line: promises, faults, plagues, stalls, then the calls.
     pub fn to_lines(&self) -> String {
         fn line(value: &impl Serialize) -> String {
             serde_json::to_string(value).expect("numbers and texts") + "\n"
         }
         let mut lines = line(&self.promises);
         lines.extend(self.faults.iter().map(line));
+        lines.extend(self.plagues.iter().map(line));
         lines.extend(self.stalls.iter().map(line));
         lines.extend(self.events.iter().map(line));
         lines

@@ -10,7 +10,7 @@ mod recorder;
 
 pub use check::{Figures, Invariant, Judgement, Violation, check};
 pub use event::{
-    Answer, Call, Event, Fault, FaultNumber, Gentleness, History, Loss, Micros, Promises, RefreshNumber, Slot, Stall,
-    TokenNumber,
+    Answer, Call, Event, Fault, FaultNumber, Gentleness, History, Loss, Micros, Plague, Promises, RefreshNumber, Slot,
+    Stall, TokenNumber,
 };
 pub use recorder::{Open, Recorder};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::event::{Answer, Call, Event, Fault, History, Micros, Promises, RefreshNumber, Stall, TokenNumber};
+use super::event::{Answer, Call, Event, Fault, History, Micros, Plague, Promises, RefreshNumber, Stall, TokenNumber};
 
 /// How often it is looked whether there is a processor, and which pause is a stall.
 const PULSE: Duration = Duration::from_millis(50);
@@ -21,6 +21,7 @@ pub struct Recorder {
 struct State {
     events: Vec<Event>,
     faults: Vec<Fault>,
+    plagues: Vec<Plague>,
     stalls: Vec<Stall>,
     tokens: HashMap<String, TokenNumber>,
     refresh_tokens: HashMap<String, RefreshNumber>,
@@ -91,6 +92,11 @@ impl Recorder {
         self.state().faults.push(fault);
     }
 
+    /// Something was done beside the faults, and is over.
+    pub fn plague(&self, plague: Plague) {
+        self.state().plagues.push(plague);
+    }
+
     /// How many calls were answered, whatever that was.
     pub fn answered(&self) -> usize {
         self.state().events.len()
@@ -118,6 +124,7 @@ impl Recorder {
             promises,
             events: state.events.clone(),
             faults: state.faults.clone(),
+            plagues: state.plagues.clone(),
             stalls: state.stalls.clone(),
         }
     }

@@ -12,6 +12,7 @@
 mod cluster;
 mod load;
 mod pair;
+mod plagues;
 mod plan;
 mod report;
 mod rig;

@@ -17,28 +17,34 @@ const ONLY: &str = "TOKENBIND_TEST_FAULT";
 /// A schedule.
 pub(crate) struct Plan {
     pub(crate) seed: u64,
+    wanted: Option<usize>,
     rng: StdRng,
 }
 
 impl Plan {
     pub(crate) fn read() -> Self {
-        let given = std::env::var(SEED).ok();
+        let (given, wanted) = (std::env::var(SEED).ok(), std::env::var(FAULTS).ok());
         let seed = given.map_or_else(
             || std::hash::RandomState::new().hash_one("faults") % 1_000_000,
             |text| text.parse().expect("TOKENBIND_TEST_SEED is a number"),
         );
         Self {
             seed,
+            wanted: wanted.map(|text| text.parse().expect("TOKENBIND_TEST_FAULTS is a number")),
             rng: StdRng::seed_from_u64(seed),
         }
+    }
+
+    /// Whether somebody said how many faults.
+    pub(crate) fn is_long(&self) -> bool {
+        self.wanted.is_some()
     }
 
     /// Each kind as often as every other one, as far as possible, in any order; `few` where nobody said how many.
     pub(crate) fn schedule(&mut self, kinds: &[&'static str], few: usize) -> Vec<&'static str> {
         let only = std::env::var(ONLY).unwrap_or_default();
         let kinds: Vec<_> = kinds.iter().copied().filter(|kind| kind.contains(&only)).collect();
-        let wanted = std::env::var(FAULTS).ok();
-        let wanted = wanted.map_or(few, |text| text.parse().expect("TOKENBIND_TEST_FAULTS is a number"));
+        let wanted = self.wanted.unwrap_or(few);
         let mut schedule = Vec::new();
         while schedule.len() < wanted && !kinds.is_empty() {
             let mut deck = kinds.clone();

@@ -66,6 +66,9 @@ fn figures(name: &str, seed: u64, history: &History, figures: &Figures, recovery
         let longest = lengths.map(|one| one.end - one.start).max().unwrap_or(0);
         writeln!(text, "  {count:4} × {fault}, at most {:.1} s", seconds(longest)).unwrap();
     }
+    for (plague, count) in &figures.plagues {
+        writeln!(text, "  {count:4} × {plague}, beside them").unwrap();
+    }
     for ((asked, answered), count) in &figures.calls {
         writeln!(text, "  {count:7} {asked}: {answered}").unwrap();
     }

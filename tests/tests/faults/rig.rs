@@ -20,6 +20,8 @@ use crate::secured::Secured;
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 /// Of each kind of service.
 pub(crate) const REPLICAS: usize = 2;
+/// The validator that is killed again and again, where one is. Nothing else is done to it.
+pub(crate) const MORTAL: usize = REPLICAS;
 /// The applications, by their numbers.
 pub(crate) const APPLICATIONS: [&str; 2] = ["jwt", "opaque"];
 /// How many clients there are.
@@ -87,8 +89,78 @@ pub(crate) struct Service {
     pub(crate) role: Role,
     pub(crate) number: usize,
     redis_url: String,
+    files: Arc<Files>,
     pub(crate) process: Process,
     address: String,
+    /// It was started again, and clients are not told before it is ready.
+    new: Option<Channel>,
+}
+
+/// What services are started with.
+pub(crate) struct Files {
+    pub(crate) installation: Arc<Installation>,
+    /// None: plain text, and clocks that are right.
+    pub(crate) secured: Option<Arc<Secured>>,
+    arguments: Vec<String>,
+}
+
+impl Service {
+    fn start(role: Role, number: usize, redis_url: String, files: &Arc<Files>) -> Self {
+        let (process, address) = start_service(role.name(), files.command(role, number, &redis_url));
+        Self {
+            role,
+            number,
+            redis_url,
+            files: Arc::clone(files),
+            process,
+            address,
+            new: None,
+        }
+    }
+
+    /// A connection to one that listens there.
+    pub(crate) fn connect(&self, address: &str) -> Channel {
+        let secured = self.files.secured.as_ref();
+        secured.map_or_else(|| channel(address), |secured| secured.channel(address))
+    }
+
+    /// Starts it again when it has ended.
+    pub(crate) fn start_again(&mut self) {
+        let command = self.files.command(self.role, self.number, &self.redis_url);
+        (self.process, self.address) = start_service(self.role.name(), command);
+        self.new = Some(self.connect(&self.address));
+    }
+
+    /// Ends it in the middle of whatever it does, and starts it again without waiting for it.
+    pub(crate) fn kill_and_start(&mut self) {
+        self.process.kill();
+        let command = self.files.command(self.role, self.number, &self.redis_url);
+        self.process = Process::start(self.role.name(), command);
+    }
+}
+
+impl Files {
+    fn command(&self, role: Role, number: usize, redis_url: &str) -> Command {
+        let mut command = match role {
+            Role::Issuer => {
+                let mut command = self.installation.issuer_command_over(redis_url);
+                command.args(&self.arguments);
+                command
+            }
+            Role::Validator => {
+                let mut command = validator_command(redis_url);
+                command.args(["--lease-ms", &LEASE.as_millis().to_string()]);
+                command
+            }
+        };
+        if let Some(secured) = &self.secured {
+            secured.with_tls(&mut command);
+            if number == CLOCK {
+                secured.with_clock(&mut command);
+            }
+        }
+        command
+    }
 }
 
 /// Everything but the store.
@@ -96,11 +168,11 @@ pub(crate) struct Rig {
     pub(crate) directory: Arc<Directory>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) services: Vec<Service>,
+    /// [`MORTAL`], until it is plagued.
+    pub(crate) mortal: Option<Service>,
     pub(crate) promises: Promises,
-    pub(crate) installation: Installation,
-    /// None: plain text, and clocks that are right.
-    pub(crate) secured: Option<Secured>,
-    arguments: Vec<String>,
+    pub(crate) installation: Arc<Installation>,
+    pub(crate) secured: Option<Arc<Secured>>,
 }
 
 impl Rig {
@@ -110,9 +182,11 @@ impl Rig {
         redis_url: impl Fn(Role, usize) -> String,
         replicas: u32,
         secured: Option<Secured>,
+        is_plagued: bool,
     ) -> Self {
         let robots = ForeignKey::new("robots");
-        let installation = Installation::new(redis_url(Role::Issuer, 0));
+        let secured = secured.map(Arc::new);
+        let installation = Arc::new(Installation::new(redis_url(Role::Issuer, 0)));
         installation.declare(&catalog(&robots));
         let wait = KEY_WAIT.as_secs().to_string();
         let mut arguments = ["--issuer", ISSUER, "--key-wait-seconds", &wait]
@@ -122,24 +196,26 @@ impl Rig {
             let wait = ["--redis-min-replicas", &replicas.to_string(), "--redis-wait-ms", "400"];
             arguments.extend(wait.map(str::to_owned));
         }
+        let files = Arc::new(Files {
+            installation: Arc::clone(&installation),
+            secured: secured.clone(),
+            arguments,
+        });
         let (mut services, mut issuers, mut validators) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..REPLICAS {
             for (role, channels) in [(Role::Issuer, &mut issuers), (Role::Validator, &mut validators)] {
-                let redis_url = redis_url(role, number);
-                let mut command = command(role, &installation, &arguments, &redis_url);
-                secure(secured.as_ref(), number, &mut command);
-                let (process, address) = start_service(role.name(), command);
-                channels.push(RwLock::new(connect(secured.as_ref(), &address)));
-                services.push(Service {
-                    role,
-                    number,
-                    redis_url,
-                    process,
-                    address,
-                });
+                let service = Service::start(role, number, redis_url(role, number), &files);
+                channels.push(RwLock::new(service.connect(&service.address)));
+                services.push(service);
             }
         }
-        let rig = Self {
+        let mortal = is_plagued.then(|| {
+            let url = redis_url(Role::Validator, MORTAL);
+            let mortal = Service::start(Role::Validator, MORTAL, url, &files);
+            validators.push(RwLock::new(mortal.connect(&mortal.address)));
+            mortal
+        });
+        let mut rig = Self {
             directory: Arc::new(Directory {
                 issuers,
                 validators,
@@ -147,6 +223,7 @@ impl Rig {
             }),
             recorder: Arc::default(),
             services,
+            mortal,
             promises: Promises {
                 bound: u64::try_from(LEASE.as_micros()).unwrap(),
                 replicated: replicas > 0,
@@ -155,25 +232,26 @@ impl Rig {
             },
             installation,
             secured,
-            arguments,
         };
         rig.ready().await;
         rig
     }
 
-    /// Waits until every service says that it serves.
-    pub(crate) async fn ready(&self) {
-        for service in &self.services {
-            self.says(service.role, service.number, ServingStatus::Serving).await;
+    /// Waits until every service says that it serves. Clients are told of those that were started again, and not sooner, as by a
+    /// load balancer.
+    pub(crate) async fn ready(&mut self) {
+        for service in &mut self.services {
+            let replica = &Directory::of(service.role, &self.directory)[service.number];
+            let known = || replica.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let channel = service.new.take().unwrap_or_else(known);
+            serves(&channel, service.role, service.number, ServingStatus::Serving).await;
+            *replica.write().unwrap_or_else(PoisonError::into_inner) = channel;
         }
     }
 
     /// Waits until one says this.
     pub(crate) async fn says(&self, role: Role, number: usize, status: ServingStatus) {
-        wait_until(&format!("{role:?} {number} is {status:?}"), DEADLINE, async || {
-            (health(&self.channel(role, number), "").await == Some(status)).then_some(())
-        })
-        .await;
+        serves(&self.channel(role, number), role, number, status).await;
     }
 
     pub(crate) fn channel(&self, role: Role, number: usize) -> Channel {
@@ -191,49 +269,23 @@ impl Rig {
 
     /// Starts one again that has ended.
     pub(crate) fn start_again(&mut self, role: Role, number: usize) {
-        let redis_url = self.service(role, number).redis_url.clone();
-        let mut command = command(role, &self.installation, &self.arguments, &redis_url);
-        secure(self.secured.as_ref(), number, &mut command);
-        let (process, address) = start_service(role.name(), command);
-        let service = self.service(role, number);
-        (service.process, service.address) = (process, address);
-        self.reconnect(role, number);
+        self.service(role, number).start_again();
     }
 
     /// Clients make a new connection to it.
     pub(crate) fn reconnect(&mut self, role: Role, number: usize) {
-        let address = self.service(role, number).address.clone();
+        let service = self.service(role, number);
+        let channel = service.connect(&service.address);
         let replica = &Directory::of(role, &self.directory)[number];
-        *replica.write().unwrap_or_else(PoisonError::into_inner) = connect(self.secured.as_ref(), &address);
+        *replica.write().unwrap_or_else(PoisonError::into_inner) = channel;
     }
 }
 
-fn connect(secured: Option<&Secured>, address: &str) -> Channel {
-    secured.map_or_else(|| channel(address), |secured| secured.channel(address))
-}
-
-fn secure(secured: Option<&Secured>, number: usize, command: &mut Command) {
-    if let Some(secured) = secured {
-        secured.with_tls(command);
-        if number == CLOCK {
-            secured.with_clock(command);
-        }
-    }
-}
-
-fn command(role: Role, installation: &Installation, arguments: &[String], redis_url: &str) -> Command {
-    match role {
-        Role::Issuer => {
-            let mut command = installation.issuer_command_over(redis_url);
-            command.args(arguments);
-            command
-        }
-        Role::Validator => {
-            let mut command = validator_command(redis_url);
-            command.args(["--lease-ms", &LEASE.as_millis().to_string()]);
-            command
-        }
-    }
+async fn serves(channel: &Channel, role: Role, number: usize, status: ServingStatus) {
+    wait_until(&format!("{role:?} {number} is {status:?}"), DEADLINE, async || {
+        (health(channel, "").await == Some(status)).then_some(())
+    })
+    .await;
 }
 
 fn catalog(robots: &ForeignKey) -> String {

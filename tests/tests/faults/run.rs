@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::load::Load;
 use crate::load::calls::Caller;
+use crate::plagues::{Dose, Plagues};
 use crate::plan::Plan;
 use crate::report::{judge, keep, say};
 use crate::rig::{APPLICATIONS, REPLICAS, Rig, Role, USERS};
@@ -86,12 +87,18 @@ pub(crate) async fn run<T: Topology>(start: impl FnOnce() -> T) {
     if schedule.is_empty() {
         return;
     }
+    let dose = match (plan.is_long(), T::SECURED) {
+        (true, _) => Dose::Whole,
+        (false, true) => Dose::Short,
+        (false, false) => Dose::None,
+    };
     let mut topology = start();
     topology.whole().await;
     let mut rig = Rig::start(
         |role, number| topology.redis_url(role, number),
         T::REPLICAS,
         T::SECURED.then(Secured::new),
+        dose != Dose::None,
     )
     .await;
     let _kept = Kept {
@@ -101,6 +108,7 @@ pub(crate) async fn run<T: Topology>(start: impl FnOnce() -> T) {
         promises: rig.promises,
     };
     let load = Load::start(&rig, plan.seed);
+    let plagues = Plagues::start(&mut rig, dose);
     let mut recovery = Duration::ZERO;
     working(&rig).await;
     for fault in schedule {
@@ -124,6 +132,9 @@ pub(crate) async fn run<T: Topology>(start: impl FnOnce() -> T) {
         });
     }
     between(&rig).await;
+    if let Some(plagues) = plagues {
+        plagues.stop();
+    }
     load.stop();
     judge(T::NAME, plan.seed, &rig.recorder.history(rig.promises), recovery);
 }

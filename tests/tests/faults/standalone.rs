@@ -7,7 +7,7 @@ use tokenbind_tests::{DEADLINE, Flow, Proxy, RedisServer, Weather};
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::plan::Plan;
-use crate::rig::{CLOCK, KEY_WAIT, REPLICAS, Rig, Role};
+use crate::rig::{CLOCK, KEY_WAIT, MORTAL, REPLICAS, Rig, Role};
 use crate::run::{Struck, Topology, run};
 
 struct Standalone {
@@ -19,6 +19,7 @@ impl Standalone {
     fn start() -> Self {
         let redis = RedisServer::start_durable();
         let numbers = (0..REPLICAS).flat_map(|number| [(Role::Issuer, number), (Role::Validator, number)]);
+        let numbers = numbers.chain([(Role::Validator, MORTAL)]);
         let links = numbers.map(|(role, number)| (role, number, Proxy::start(redis.port())));
         Self {
             links: links.collect(),
@@ -94,8 +95,8 @@ impl Standalone {
         pass(plan.length() / 2).await;
         self.redis.restart();
         if services_too {
-            for (role, number, _) in &self.links {
-                rig.start_again(*role, *number);
+            for service in &mut rig.services {
+                service.start_again();
             }
         }
     }

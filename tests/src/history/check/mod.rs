@@ -67,6 +67,8 @@ pub struct Figures {
     pub calls: BTreeMap<(&'static str, &'static str), usize>,
     /// Faults by their names.
     pub faults: BTreeMap<String, usize>,
+    /// What was done beside them, by its name.
+    pub plagues: BTreeMap<String, usize>,
     /// Access tokens that were acknowledged, and that a fault of this name lost.
     pub lost_tokens: BTreeMap<String, usize>,
     /// Refresh tokens likewise.
@@ -129,6 +131,9 @@ fn count(history: &History, figures: &mut Figures) {
     }
     for fault in &history.faults {
         *figures.faults.entry(fault.fault.clone()).or_default() += 1;
+    }
+    for plague in &history.plagues {
+        *figures.plagues.entry(plague.plague.clone()).or_default() += 1;
     }
 }
 

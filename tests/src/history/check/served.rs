@@ -1,7 +1,7 @@
 //! Served, and the half of honesty that needs no failover.
 
 use super::{Invariant, Judgement};
-use crate::history::event::{Answer, Call, Event, Fault, Gentleness, History};
+use crate::history::event::{Answer, Call, Event, Fault, Gentleness, History, Plague};
 
 pub(super) fn check(history: &History, judgement: &mut Judgement) {
     for (number, event) in history.events.iter().enumerate() {
@@ -47,10 +47,17 @@ fn is_to_be_served(history: &History, event: &Event) -> bool {
         ),
     };
     let during = |start, end| event.start <= end && event.end >= start;
+    let asked = match event.call {
+        Call::Validate { validator, .. } => Some(validator),
+        _ => None,
+    };
+    let killed = |plague: &Plague| plague.validator.is_some() && plague.validator == asked;
+    let mut plagues = history.plagues.iter().filter(|plague| killed(plague));
     !history
         .faults
         .iter()
         .filter(rough)
         .any(|fault| during(fault.start, fault.end))
+        && !plagues.any(|plague| during(plague.start, plague.end))
         && !history.stalls.iter().any(|stall| during(stall.start, stall.end))
 }

@@ -1,7 +1,9 @@
 //! Histories made by hand: each promise has at least one that breaks it, and beside it the ones that do not.
 
 use super::{Invariant, check};
-use crate::history::event::{Answer, Call, Event, Fault, Gentleness, History, Loss, Micros, Promises, Slot, Stall};
+use crate::history::event::{
+    Answer, Call, Event, Fault, Gentleness, History, Loss, Micros, Plague, Promises, Slot, Stall,
+};
 
 const SECOND: Micros = 1_000_000;
 const BOUND: Micros = 2 * SECOND;
@@ -26,6 +28,7 @@ impl Story {
             },
             events: Vec::new(),
             faults: Vec::new(),
+            plagues: Vec::new(),
             stalls: Vec::new(),
         })
     }
@@ -460,6 +463,25 @@ fn served_without_a_fault() {
         end: 6 * SECOND,
     });
     gentle.holds();
+}
+
+#[test]
+fn served_by_all_validators_but_the_one_that_is_killed() {
+    let failed_at = |second, validator| Story::new().issue(0, 1).ask(second, 1, validator, failed());
+    let plagued = |mut story: Story| {
+        story.0.plagues.push(Plague {
+            plague: "test".to_owned(),
+            start: 4 * SECOND,
+            end: 6 * SECOND,
+            validator: Some(2),
+        });
+        story
+    };
+    plagued(failed_at(5, 2)).holds();
+    plagued(failed_at(5, 1)).breaks(Invariant::Served);
+    plagued(failed_at(7, 2)).breaks(Invariant::Served);
+    let issue = Story::new().call(5, Call::Issue { slot: HERE }, failed());
+    plagued(issue).breaks(Invariant::Served);
 }
 
 #[test]

@@ -32,7 +32,7 @@ const QUIET_DEVICE: usize = 500;
 /// How many steps it takes until an application revokes everything, on average.
 const RARELY: u32 = 900;
 
-type Dead = Rc<RefCell<VecDeque<String>>>;
+type Dead = Rc<RefCell<VecDeque<Held>>>;
 
 pub(super) struct Actor {
     caller: Caller,
@@ -74,7 +74,7 @@ impl Actor {
     }
 
     pub(super) async fn work(mut self) {
-        for validator in 0..REPLICAS {
+        for validator in 0..self.caller.directory.validators.len() {
             let (caller, dead, stopped) = (self.caller.clone(), Rc::clone(&self.dead), self.stopped.clone());
             let rng = StdRng::seed_from_u64(self.rng.random());
             tokio::task::spawn_local(examine(caller, dead, validator, rng, stopped));
@@ -144,6 +144,10 @@ impl Actor {
         self.rng.random_range(0..REPLICAS)
     }
 
+    fn validator(&mut self) -> usize {
+        self.rng.random_range(0..self.caller.directory.validators.len())
+    }
+
     async fn show_live(&mut self) {
         if self.held.is_empty() {
             return;
@@ -152,11 +156,17 @@ impl Actor {
         let Some(held) = self.held.values().nth(which).cloned() else {
             return;
         };
-        let (validator, as_of_now) = (self.replica(), self.rng.random_bool(0.15));
-        if self.caller.validate(&held.access, validator, as_of_now).await == Some(false) {
+        let (validator, as_of_now) = (self.validator(), self.rng.random_bool(0.15));
+        match self.caller.validate(&held.access, validator, as_of_now).await {
+            Some(true) => {
+                let held = self.held.get_mut(&held.slot).filter(|now| now.access == held.access);
+                if let Some(held) = held {
+                    held.allowed_by |= 1 << validator;
+                }
+            }
             // Somebody else ended it, or a fault did.
-            self.held.remove(&held.slot);
-            self.bury(held);
+            Some(false) => self.bury(held),
+            None => {}
         }
     }
 
@@ -169,7 +179,7 @@ impl Actor {
             subject: subjects[self.rng.random_range(0..subjects.len())],
             device: QUIET_DEVICE + self.number,
         };
-        let (issuer, validator, as_of_now) = (self.replica(), self.replica(), self.rng.random_bool(0.15));
+        let (issuer, validator, as_of_now) = (self.replica(), self.validator(), self.rng.random_bool(0.15));
         let next = match self.quiet.get(&slot) {
             None => self.caller.issue(slot, issuer).await,
             Some(held) if held.refresh.is_some() && self.rng.random_bool(0.1) => {
@@ -254,7 +264,7 @@ impl Actor {
 
     fn watch(&mut self) {
         let watches = Rc::clone(&self.watches);
-        let validator = self.replica();
+        let validator = self.validator();
         let Some(held) = self.held.values().next() else {
             return;
         };
@@ -274,11 +284,15 @@ impl Actor {
 
     fn hold(&mut self, slot: Slot, token: Option<Held>) {
         let Some(token) = token else { return };
-        let known = self.held.get(&slot).map(|held| held.access.clone());
-        if known.as_ref().is_some_and(|known| *known != token.access) {
-            self.dead.borrow_mut().extend(known);
+        let known = self.held.remove(&slot);
+        let allowed_by = known.as_ref().map_or(0, |known| known.allowed_by);
+        let is_other = |known: &Held| known.access != token.access;
+        if let Some(known) = known.filter(is_other) {
+            self.dead.borrow_mut().push_back(known);
+            self.held.insert(slot, token);
+        } else {
+            self.held.insert(slot, Held { allowed_by, ..token });
         }
-        self.held.insert(slot, token);
         self.forget();
     }
 
@@ -289,7 +303,7 @@ impl Actor {
 
     fn bury(&mut self, held: Held) {
         self.held.remove(&held.slot);
-        self.dead.borrow_mut().push_back(held.access);
+        self.dead.borrow_mut().push_back(held);
         self.forget();
     }
 
@@ -313,26 +327,40 @@ impl Actor {
     }
 }
 
-/// Shows dead tokens to a validator, mostly those that died a moment ago.
+/// Which dead token is shown next: mostly one that the validator has allowed, or one that died a moment ago.
+fn next_of(dead: &VecDeque<Held>, validator: usize, rng: &mut StdRng) -> Option<String> {
+    let last = if rng.random_bool(0.8) { LAST } else { REMEMBERED };
+    let known: Vec<_> = dead
+        .iter()
+        .filter(|held| held.allowed_by >> validator & 1 == 1)
+        .collect();
+    let shown: Vec<_> = if known.is_empty() || rng.random_bool(0.4) {
+        dead.iter().skip(dead.len().saturating_sub(last)).collect()
+    } else {
+        known
+    };
+    (!shown.is_empty()).then(|| shown[rng.random_range(0..shown.len())].access.clone())
+}
+
+/// Shows dead tokens to a validator.
 async fn examine(caller: Caller, dead: Dead, validator: usize, mut rng: StdRng, stopped: watch::Receiver<bool>) {
     let mut pace = interval(EXAMINED);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let open = Rc::new(Cell::new(0));
     while !*stopped.borrow() {
         pace.tick().await;
-        let last = if rng.random_bool(0.8) { LAST } else { REMEMBERED };
-        let token = {
-            let dead = dead.borrow();
-            let from = dead.len().saturating_sub(last);
-            (from < dead.len()).then(|| dead[rng.random_range(from..dead.len())].clone())
-        };
+        let token = next_of(&dead.borrow(), validator, &mut rng);
         if let Some(token) = token
             && open.get() < MOST_EXAMINED
         {
             open.set(open.get() + 1);
             let (caller, open, as_of_now) = (caller.clone(), Rc::clone(&open), rng.random_bool(0.15));
             tokio::task::spawn_local(async move {
-                caller.validate(&token, validator, as_of_now).await;
+                let verdict = caller.validate(&token, validator, as_of_now).await;
+                if as_of_now && verdict == Some(false) {
+                    // What it keeps is no answer any more.
+                    caller.validate(&token, validator, false).await;
+                }
                 open.set(open.get() - 1);
             });
         }

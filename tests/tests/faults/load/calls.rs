@@ -31,6 +31,8 @@ pub(crate) struct Held {
     pub(crate) slot: Slot,
     pub(crate) access: String,
     pub(crate) refresh: Option<String>,
+    /// The validators that have allowed it, one bit each: they may keep what they know of it.
+    pub(crate) allowed_by: u32,
 }
 
 /// Makes calls.
@@ -263,6 +265,7 @@ fn held(slot: Slot, token: &IssueTokenResponse) -> Held {
         slot,
         access: token.access_token.clone(),
         refresh: (!token.refresh_token.is_empty()).then(|| token.refresh_token.clone()),
+        allowed_by: 0,
     }
 }
 
