@@ -63,6 +63,12 @@ impl Credentials {
         presented(metadata)?.map(Self::parse).transpose()
     }
 
+    /// The certificate of the connection for the proof of being this one; `None` where either is missing.
+    pub fn certificate(id: String, extensions: &Extensions) -> Option<Self> {
+        let certificate = PeerCertificate::of(extensions).filter(|_| !id.is_empty())?;
+        Some(Self::Certificate { id, certificate })
+    }
+
     /// Takes the certificate of the connection for the proof where there is no secret.
     #[must_use]
     pub fn or_certificate(self, extensions: &Extensions) -> Self {

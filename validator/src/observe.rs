@@ -5,6 +5,7 @@
 //! | [`VALIDATIONS`] | counter | decision, reason | verdicts |
 //! | [`FACTS`] | counter | source | where the facts of a verdict came from |
 //! | [`INTROSPECTIONS`] | counter | active | answers to introspection |
+//! | [`CALLERS_REFUSED`] | counter | – | calls that no resource proved to be its own |
 //!
 //! Neither holds a token or a raw binding id, and no label holds anything that a caller can choose.
 
@@ -25,8 +26,16 @@ pub const FACTS: &str = "tokenbind_facts_total";
 /// Answers to introspection.
 pub const INTROSPECTIONS: &str = "tokenbind_introspections_total";
 
+/// Calls without the credentials of a resource, or with wrong ones.
+pub const CALLERS_REFUSED: &str = "tokenbind_callers_refused_total";
+
 /// Where the audit log goes: allowed at level debug, refused at level info.
 pub const AUDIT: &str = tokenbind_runtime::audit::TARGET;
+
+/// Somebody who is no resource, as far as was proven, asked.
+pub(crate) fn caller_refused() {
+    counter!(CALLERS_REFUSED).increment(1);
+}
 
 /// Counts and logs. The counters are looked up once, so that a call costs an addition.
 pub(crate) struct Observer {
@@ -46,6 +55,11 @@ impl Observer {
             INTROSPECTIONS,
             "Answers to introspection, by whether the token was active."
         );
+        describe_counter!(
+            CALLERS_REFUSED,
+            "Calls without the credentials of a resource, or with wrong ones."
+        );
+        counter!(CALLERS_REFUSED).increment(0);
         let reasons = (0..).map_while(|number| Reason::try_from(number).ok());
         let validation = |reason| {
             let decision = label(verdict::decision(reason).as_str_name(), "DECISION_");

@@ -15,6 +15,7 @@ use tokenbind_runtime::health::{DEFAULT_INTERVAL, Readiness};
 use tokenbind_runtime::server::{self, ServeError, Services};
 use tokenbind_runtime::shutdown::Shutdown;
 use tokenbind_runtime::telemetry::{self, Telemetry, TelemetryError};
+use tokenbind_runtime::tls::ServerTls;
 use tokio::net::TcpListener;
 
 use crate::args::ValidatorConfig;
@@ -131,6 +132,7 @@ fn services(setup: &ValidatorSetup, limits: OpenLimits, config: &ServerConfig, s
         callers.clone(),
         Arc::clone(&setup.facts.clock),
         setup.identity.clone(),
+        config.tls.as_ref().is_some_and(ServerTls::asks_for_certificates),
     );
     let calls = OpenCalls::new(&setup.facts, limits).ending_with(shutdown.clone(), config.drain);
     let service = ValidationServiceServer::new(ValidationGrpc::new(validator, callers, calls))

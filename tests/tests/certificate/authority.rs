@@ -19,6 +19,11 @@ pub(crate) struct Certified {
 }
 
 impl Certified {
+    /// Certificate and key, as PEM.
+    pub(crate) fn pems(&self) -> (&str, &str) {
+        (&self.pem, &self.key)
+    }
+
     /// What a client comes with.
     pub(crate) fn identity(&self) -> Identity {
         Identity::from_pem(&self.pem, &self.key)
@@ -41,6 +46,11 @@ impl Authority {
     /// What whoever trusts it needs.
     pub(crate) fn certificate(&self) -> Certificate {
         Certificate::from_pem(&self.pem)
+    }
+
+    /// The same as PEM.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
     }
 
     /// A certificate of this DNS name.

@@ -7,7 +7,7 @@ use tokenbind_proto::v1::{
     ValidateTokenRequest,
 };
 use tokenbind_tests::{
-    App, Backend, Client, Process, Resource, Stack, api, client_credentials, health, mask, reason, shop,
+    App, Backend, Client, Http, Process, Resource, Stack, api, client_credentials, health, mask, reason, shop,
     start_validator, wait_until, with_authorization,
 };
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
@@ -34,6 +34,11 @@ impl Setting {
         let arguments = authority.server_arguments();
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let (issuer, issuer_address) = stack.installation.as_ref().unwrap().start_issuer(&arguments);
+        let arguments = [
+            arguments.as_slice(),
+            &["--introspection-issuer", "https://validator.example"],
+        ]
+        .concat();
         let (validator, validator_address) = start_validator(&stack.redis.as_ref().unwrap().url(), &arguments);
         let setting = Self {
             stack,
@@ -197,6 +202,35 @@ async fn validate(client: &Client, authorization: &str, token: &str) -> Result<D
         .decision())
 }
 
+/// RFC 8705, section 2: `tls_client_auth`, which the metadata tell of, names the client in the form.
+async fn over_http(setting: &Setting, token: &str) {
+    let authority = &setting.authority;
+    let as_caller = |certified: Option<&Certified>| {
+        let http = Http::new(&setting.validator);
+        http.over_tls_as(authority.pem(), certified.map(Certified::pems))
+    };
+    let caller = as_caller(Some(&authority.certify_uris(&[CART])));
+    let metadata = caller.get("/.well-known/oauth-authorization-server").await.json();
+    assert_eq!(
+        metadata["introspection_endpoint_auth_methods_supported"],
+        serde_json::json!(["client_secret_basic", "tls_client_auth"])
+    );
+    let ask = async |client: &Http, client_id: &str| {
+        let form = [("token", token), ("client_id", client_id)];
+        client.post("/oauth2/introspect", None, &form).await
+    };
+    assert_eq!(ask(&caller, "orders").await.json()["active"], true);
+    let stranger = as_caller(Some(&authority.certify("orders.example")));
+    for (client, client_id) in [
+        (&stranger, "orders"),
+        (&as_caller(None), "orders"),
+        (&caller, "other"),
+        (&caller, ""),
+    ] {
+        ask(client, client_id).await.assert_error(401, "invalid_client");
+    }
+}
+
 #[tokio::test]
 async fn a_resource_asks_with_its_certificate() {
     let setting = Setting::start().await;
@@ -249,6 +283,7 @@ async fn a_resource_asks_with_its_certificate() {
     };
     assert!(introspect(&caller).await.unwrap().into_inner().active);
     introspect(&wrong).await.unwrap_err();
+    over_http(&setting, &token).await;
 
     // Without the name it is nobody, at once.
     let update = UpdateResourceRequest {

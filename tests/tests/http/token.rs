@@ -167,6 +167,8 @@ async fn c4_c5_c6_an_application_authenticates_in_one_way_and_not_in_the_uri() {
         "Basic bm8gY29sb24=".to_owned(),
         "Basic /w==".to_owned(),
         "Digest x".to_owned(),
+        // A scheme that the endpoint does not take is an authentication that failed (RFC 6749, section 5.2).
+        "Bearer x".to_owned(),
     ] {
         let answer = setting.issuer.post(TOKEN, Some(&authorization), &CLIENT).await;
         answer.assert_error(401, "invalid_client");

@@ -94,18 +94,12 @@ pub(super) fn presented_client(
                 peer,
             }))
         }
-        Ok(Some(Credentials::Bearer(_))) => {
-            violations.push(
-                "authorization",
-                "must be `Basic` with the application's credentials, or absent",
-            );
-            Ok(None)
-        }
         Err(error @ CredentialsError::Repeated) => {
             violations.push("authorization", error.to_string());
             Ok(None)
         }
-        Err(CredentialsError::Malformed) => Err(IssuerError::InvalidClient),
+        // RFC 6749, section 5.2: no authentication that is supported; whoever tries it in `authorization` is told so by a challenge.
+        Ok(Some(Credentials::Bearer(_))) | Err(CredentialsError::Malformed) => Err(IssuerError::InvalidClient),
     }
 }
 

@@ -12,6 +12,7 @@ use super::place::Place;
 use crate::caller::CallerError;
 use crate::engine::Unavailable;
 use crate::introspect::IntrospectError;
+use crate::observe::caller_refused;
 
 /// When it is worth asking again, if the index could not be asked.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -24,6 +25,7 @@ pub(super) fn caller(error: &CallerError) -> Status {
 pub(super) fn about(error: &CallerError, place: Place) -> Status {
     match error {
         CallerError::InvalidClient => {
+            caller_refused();
             let message = "the caller must authenticate as a resource: `authorization: Basic` with its id and secret";
             with_reason(Code::Unauthenticated, "invalid_client", message)
         }

@@ -19,6 +19,7 @@ use super::accepted::{Accepted, JWT, accepted};
 use super::{IntrospectionSigner, Shared, members};
 use crate::caller::CallerError;
 use crate::introspect::{IntrospectError, Introspected, introspect};
+use crate::observe::caller_refused;
 
 /// When it is worth asking again, if the index could not be asked.
 const RETRY: Duration = Duration::from_secs(1);
@@ -70,8 +71,13 @@ async fn introspected(shared: &Shared, parts: Parts, mut form: Form) -> Result<I
         token: text("token"),
         token_type_hint: text("token_type_hint"),
     };
+    let client_id = text("client_id");
     let credentials = Credentials::from_metadata(&MetadataMap::from_headers(parts.headers));
-    let credentials = credentials.map(|found| found.map(|found| found.or_certificate(&parts.extensions)));
+    let credentials = credentials.map(|found| match found {
+        Some(found) => Some(found.or_certificate(&parts.extensions)),
+        // RFC 8705, section 2: `tls_client_auth` names the client in the form.
+        None => Credentials::certificate(client_id, &parts.extensions),
+    });
     introspect(&shared.validator, &shared.callers, credentials, &message)
         .await
         .map_err(to_answer)
@@ -90,6 +96,7 @@ fn to_answer(error: IntrospectError) -> OAuthError {
         IntrospectError::Caller(
             CallerError::InvalidClient | CallerError::ForAnother | CallerError::UnknownResource,
         ) => {
+            caller_refused();
             let why = "the caller must authenticate as a resource: Basic with its id and secret";
             OAuthError::new(StatusCode::UNAUTHORIZED, "invalid_client", why).challenge(BASIC)
         }

@@ -28,12 +28,18 @@ pub(super) struct Published {
 }
 
 impl Published {
-    pub(super) fn of(identity: &Identity) -> Self {
+    /// `certificates`: whether callers are asked for them.
+    pub(super) fn of(identity: &Identity, certificates: bool) -> Self {
         let base = identity.issuer.trim_end_matches('/');
+        let methods: &[&str] = if certificates {
+            &["client_secret_basic", "tls_client_auth"]
+        } else {
+            &["client_secret_basic"]
+        };
         let mut metadata = json!({
             "issuer": identity.issuer,
             "introspection_endpoint": format!("{base}{INTROSPECTION_PATH}"),
-            "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+            "introspection_endpoint_auth_methods_supported": methods,
         });
         if let Some(signer) = &identity.signer {
             metadata["jwks_uri"] = format!("{base}{JWKS_PATH}").into();

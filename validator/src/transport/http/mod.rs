@@ -42,18 +42,19 @@ struct Shared {
 }
 
 /// What a validator answers over HTTP. If its identity has a path, everything is there, and also without it: a proxy may take it
-/// away.
+/// away. `certificates`: whether callers are asked for them.
 pub(crate) fn routes(
     validator: Arc<Validator>,
     callers: Callers,
     clock: Arc<dyn Clock>,
     identity: Option<Identity>,
+    certificates: bool,
 ) -> HttpRoutes {
     let prefix = identity
         .as_ref()
         .map(|identity| path_of(&identity.issuer))
         .unwrap_or_default();
-    let published = identity.as_ref().map(Published::of);
+    let published = identity.as_ref().map(|identity| Published::of(identity, certificates));
     let shared = Shared {
         validator,
         callers,
