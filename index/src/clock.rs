@@ -28,6 +28,14 @@ pub trait Clock: Send + Sync + 'static {
         0
     }
 
+    /// Whether it agrees well enough with what the store's clock said, when asked at `asked_us` by this one, with an answer after `took_us`.
+    /// Where it does not, that is taken note of, and it is not [trusted](Self::is_trusted) until they are compared again; where it does, nothing
+    /// is written: for who writes to the store anyway.
+    fn agrees(&self, store_us: u64, asked_us: u64, took_us: u64) -> bool {
+        let _ = (store_us, asked_us, took_us);
+        true
+    }
+
     /// Takes note of what the store's clock said, when asked at `asked_us` by this one, with an answer after `took_us`.
     fn compared(&self, store_us: u64, asked_us: u64, took_us: u64) {
         let _ = (store_us, asked_us, took_us);

@@ -95,14 +95,29 @@ impl Clock for WatchedClock {
         self.skew_us.load(Ordering::Relaxed)
     }
 
-    fn compared(&self, store_us: u64, asked_us: u64, took_us: u64) {
-        // The store looked at its clock at some moment of the trip: half way, give or take the other half.
-        let here = asked_us.saturating_add(took_us / 2);
-        let ahead = i64::try_from(here.abs_diff(store_us)).unwrap_or(i64::MAX);
-        let skew_us = if here < store_us { -ahead } else { ahead };
-        self.skew_us.store(skew_us, Ordering::Relaxed);
-        self.tell(skew_us, skew_us.unsigned_abs().saturating_sub(took_us / 2));
+    fn agrees(&self, store_us: u64, asked_us: u64, took_us: u64) -> bool {
+        let (_, certain_us) = skew(store_us, asked_us, took_us);
+        let agrees = u128::from(certain_us) <= self.limits.refuse.as_micros();
+        if !agrees {
+            self.compared(store_us, asked_us, took_us);
+        }
+        agrees
     }
+
+    fn compared(&self, store_us: u64, asked_us: u64, took_us: u64) {
+        let (skew_us, certain_us) = skew(store_us, asked_us, took_us);
+        self.skew_us.store(skew_us, Ordering::Relaxed);
+        self.tell(skew_us, certain_us);
+    }
+}
+
+/// How far the clock is ahead, and how much of that is certain. The store looked at its clock at some moment of the trip: half way, give
+/// or take the other half.
+fn skew(store_us: u64, asked_us: u64, took_us: u64) -> (i64, u64) {
+    let here = asked_us.saturating_add(took_us / 2);
+    let ahead = i64::try_from(here.abs_diff(store_us)).unwrap_or(i64::MAX);
+    let skew_us = if here < store_us { -ahead } else { ahead };
+    (skew_us, skew_us.unsigned_abs().saturating_sub(took_us / 2))
 }
 
 /// Why a store and a clock cannot be worked with.
@@ -162,6 +177,20 @@ mod tests {
             clock.compared(store_us, HOUR_US, 0);
             assert_eq!(clock.is_trusted(), trusted, "{store_us}");
         }
+    }
+
+    #[test]
+    fn what_agrees_leaves_no_trace_and_what_does_not_is_found_at_once() {
+        let clock = watched();
+        assert!(clock.agrees(HOUR_US + 5_000_000, HOUR_US, 0));
+        assert_eq!((clock.skew_us(), clock.is_trusted()), (0, true));
+        assert!(!clock.agrees(2 * HOUR_US, HOUR_US, 0));
+        assert!(!clock.is_trusted());
+        // Only a comparison makes it good again: an answer that was under way says nothing.
+        assert!(clock.agrees(HOUR_US, HOUR_US, 0));
+        assert!(!clock.is_trusted());
+        clock.compared(HOUR_US, HOUR_US, 0);
+        assert!(clock.is_trusted());
     }
 
     #[test]
