@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use http::HeaderValue;
-use tokenbind_index::redis::{Acknowledgement, Credentials, Password, RedisOptions, TlsFiles};
+use tokenbind_index::redis::{Acknowledgement, RedisArgs, RedisOptions};
 use tokenbind_index::{Entropy, Namespace, SkewLimits, SystemClock};
-use tokenbind_runtime::config::{
-    ClockArgs, RedisArgs, ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations,
-};
+use tokenbind_runtime::config::{ClockArgs, ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
 use tokenbind_runtime::tls::ServerTls;
 
 use crate::catalog::CatalogSource;
@@ -188,7 +186,9 @@ impl IssuerArgs {
         let issuing = self.issuing;
         let acknowledgement = acknowledgement(issuing.redis_min_replicas, issuing.redis_wait_ms, &mut violations);
         let namespace = violations.record("--namespace", Namespace::parse(&issuing.namespace));
-        let redis = redis_options(self.redis, namespace, &mut violations);
+        let redis = self
+            .redis
+            .options(namespace, |name, problem| violations.push(name, problem));
         let issuer_url = violations.plain_url("--issuer", issuing.issuer);
         let introspection_endpoint = issuing
             .introspection_endpoint
@@ -261,30 +261,6 @@ impl IssuerArgs {
         })();
         violations.finish(config)
     }
-}
-
-/// How to reach the index; `None` means that violations were recorded.
-fn redis_options(args: RedisArgs, namespace: Option<Namespace>, violations: &mut Violations) -> Option<RedisOptions> {
-    args.check(violations);
-    let client = args.client_certificate();
-    let url = args.redis_url?;
-    violations.record("--redis-url", RedisOptions::check_url(&url))?;
-    let password = args.redis_password.map(Password::Value);
-    Some(RedisOptions {
-        credentials: Credentials {
-            user: args.redis_user,
-            password: password.or(args.redis_password_file.map(Password::File)),
-        },
-        sentinel_credentials: Credentials {
-            user: args.redis_sentinel_user,
-            password: args.redis_sentinel_password_file.map(Password::File),
-        },
-        tls: TlsFiles {
-            authorities: args.redis_ca,
-            client,
-        },
-        ..RedisOptions::new(url, namespace?)
-    })
 }
 
 fn acknowledgement(replicas: u32, wait_ms: u64, violations: &mut Violations) -> Option<Acknowledgement> {

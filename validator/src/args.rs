@@ -6,11 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use tokenbind_index::redis::{Credentials, Password, RedisOptions, TlsFiles};
+use tokenbind_index::redis::{RedisArgs, RedisOptions};
 use tokenbind_index::{Namespace, SkewLimits};
-use tokenbind_runtime::config::{
-    ClockArgs, RedisArgs, ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations,
-};
+use tokenbind_runtime::config::{ClockArgs, ServerArgs, ServerConfig, TelemetryArgs, TelemetryConfig, Violations};
 
 use crate::caller::MAX_RESOURCE_ID_BYTES;
 use crate::facts::CacheLimits;
@@ -137,7 +135,9 @@ impl ValidatorArgs {
         let mut violations = Violations::new();
         let validating = self.validating;
         let namespace = violations.record("--namespace", Namespace::parse(&validating.namespace));
-        let redis = redis_options(self.redis, namespace, &mut violations);
+        let redis = self
+            .redis
+            .options(namespace, |name, problem| violations.push(name, problem));
         let lease = violations.parse_in("--lease-ms", &validating.lease_ms, 100..=60_000);
         let entries = violations.parse_in("--cache-entries", &validating.cache_entries, 1..=100_000_000);
         let bytes = violations.parse_in("--cache-bytes", &validating.cache_bytes, 1 << 20..=1 << 40);
@@ -198,30 +198,6 @@ fn check_identity(issuer: Option<String>, key: Option<&Path>, violations: &mut V
     Some(Identity {
         issuer: violations.plain_url("--introspection-issuer", issuer)?,
         signer: signer.map(Arc::new),
-    })
-}
-
-/// How to reach the index; `None` means that violations were recorded.
-fn redis_options(args: RedisArgs, namespace: Option<Namespace>, violations: &mut Violations) -> Option<RedisOptions> {
-    args.check(violations);
-    let client = args.client_certificate();
-    let url = args.redis_url?;
-    violations.record("--redis-url", RedisOptions::check_url(&url))?;
-    let password = args.redis_password.map(Password::Value);
-    Some(RedisOptions {
-        credentials: Credentials {
-            user: args.redis_user,
-            password: password.or(args.redis_password_file.map(Password::File)),
-        },
-        sentinel_credentials: Credentials {
-            user: args.redis_sentinel_user,
-            password: args.redis_sentinel_password_file.map(Password::File),
-        },
-        tls: TlsFiles {
-            authorities: args.redis_ca,
-            client,
-        },
-        ..RedisOptions::new(url, namespace?)
     })
 }
 

@@ -6,6 +6,8 @@
 //! the caller alone knows whether a second write is right. Only what a server refused, because it is not the one to ask, is taken to
 //! another one.
 
+#[cfg(feature = "args")]
+mod args;
 mod ask;
 mod attempts;
 mod audit;
@@ -36,6 +38,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[cfg(feature = "args")]
+pub use self::args::RedisArgs;
 use ::redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
 pub use options::{Access, ConnectError, Credentials, Password, RedisOptions, TlsFiles};
 pub use promise::Acknowledgement;

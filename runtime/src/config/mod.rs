@@ -4,13 +4,11 @@
 //! [violation](Violations), so that nobody fixes a deployment one error at a time.
 
 mod clock;
-mod redis;
 mod server;
 mod telemetry;
 mod violations;
 
 pub use clock::{ClockArgs, ClockConfig};
-pub use redis::RedisArgs;
 pub use server::{ServerArgs, ServerConfig};
 pub use telemetry::{LogFormat, TelemetryArgs, TelemetryConfig};
 pub use violations::Violations;

@@ -1,9 +1,13 @@
-//! The settings of whoever uses Redis.
+//! The command line of whoever uses the index in Redis.
 
-use super::Violations;
+use std::fmt::Display;
+use std::path::PathBuf;
+
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
-use std::path::PathBuf;
+
+use super::options::{Credentials, Password, RedisOptions, TlsFiles};
+use crate::namespace::Namespace;
 
 /// Arguments of a service that uses Redis.
 #[derive(Debug, Clone, Args)]
@@ -61,26 +65,57 @@ pub struct RedisArgs {
 }
 
 impl RedisArgs {
-    /// Checks what can be checked without knowing Redis: that files are there, and that options fit each other.
-    pub fn check(&self, violations: &mut Violations) {
+    /// How to reach the index. `tell` takes the name of each setting that is wrong, and what is wrong with it; `None` means that it was
+    /// told something.
+    pub fn options(
+        self,
+        namespace: Option<Namespace>,
+        mut tell: impl FnMut(&str, &dyn Display),
+    ) -> Option<RedisOptions> {
+        self.check(&mut tell);
+        let url = self.redis_url?;
+        if let Err(error) = RedisOptions::check_url(&url) {
+            tell("--redis-url", &error);
+            return None;
+        }
+        let password = self.redis_password.map(Password::Value);
+        Some(RedisOptions {
+            credentials: Credentials {
+                user: self.redis_user,
+                password: password.or(self.redis_password_file.map(Password::File)),
+            },
+            sentinel_credentials: Credentials {
+                user: self.redis_sentinel_user,
+                password: self.redis_sentinel_password_file.map(Password::File),
+            },
+            tls: TlsFiles {
+                authorities: self.redis_ca,
+                client: self.redis_cert.zip(self.redis_key),
+            },
+            ..RedisOptions::new(url, namespace?)
+        })
+    }
+
+    /// Checks what can be checked without Redis: that files are there, and that options fit each other.
+    fn check(&self, tell: &mut impl FnMut(&str, &dyn Display)) {
         if self.redis_url.is_none() {
-            violations.push("--redis-url", "is required; `tokenbind dev` runs without a Redis");
+            tell("--redis-url", &"is required; `tokenbind dev` runs without a Redis");
         }
         if self.redis_password.is_some() && self.redis_password_file.is_some() {
-            violations.push(
+            tell(
                 "--redis-password",
-                "cannot be given together with --redis-password-file",
+                &"cannot be given together with --redis-password-file",
             );
         }
         if self.redis_cert.is_some() != self.redis_key.is_some() {
-            violations.push("--redis-cert", "must be given together with --redis-key");
+            tell("--redis-cert", &"must be given together with --redis-key");
         }
         let tls = [&self.redis_ca, &self.redis_cert, &self.redis_key];
         let url = self.redis_url.as_ref().map(ExposeSecret::expose_secret);
         if tls.iter().any(|path| path.is_some()) && url.is_some_and(|url| !url.starts_with("rediss")) {
-            violations.push(
+            tell(
                 "--redis-ca, --redis-cert, --redis-key",
-                "are for TLS; write rediss in --redis-url",
+                &"are for TLS; write rediss in --redis-url",
             );
         }
         for (name, path) in [
@@ -93,14 +128,9 @@ impl RedisArgs {
             if let Some(path) = path
                 && let Err(error) = std::fs::read(path)
             {
-                violations.push(name, error);
+                tell(name, &error);
             }
         }
-    }
-
-    /// Certificate and key, if both are given.
-    pub fn client_certificate(&self) -> Option<(PathBuf, PathBuf)> {
-        self.redis_cert.clone().zip(self.redis_key.clone())
     }
 }
 
@@ -116,10 +146,14 @@ mod tests {
     }
 
     fn check(args: &[&str]) -> String {
-        let mut violations = Violations::new();
+        let mut told = Vec::new();
         let args = ["x"].iter().chain(args);
-        Command::parse_from(args).redis.check(&mut violations);
-        violations.to_string()
+        Command::parse_from(args)
+            .redis
+            .options(Some(Namespace::default()), |name, problem| {
+                told.push(format!("{name}: {problem}"))
+            });
+        told.join("\n")
     }
 
     #[test]
