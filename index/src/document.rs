@@ -120,6 +120,9 @@ pub trait DocumentStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(String, Document)>, IndexError>;
 
+    /// How many of these documents there are: cheaper than reading them.
+    async fn count_documents(&self, kind: DocumentKind, ids: &[&str]) -> Result<usize, IndexError>;
+
     /// Raises a document's generation; `None` if there is no such document.
     async fn raise_generation(
         &self,

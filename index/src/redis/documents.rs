@@ -31,6 +31,12 @@ fn reading(key: &[u8]) -> Cmd {
     command
 }
 
+fn present(key: &[u8]) -> Cmd {
+    let mut command = redis::cmd("HEXISTS");
+    command.arg(key).arg("d");
+    command
+}
+
 fn expected(expect: Expect) -> String {
     match expect {
         Expect::Any => "any".to_owned(),
@@ -121,6 +127,23 @@ impl DocumentStore for RedisIndex {
                 return Ok(found);
             }
         }
+    }
+
+    async fn count_documents(&self, kind: DocumentKind, ids: &[&str]) -> Result<usize, IndexError> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let of_kind = self.keys.documents(kind);
+        let mut pipeline = redis::pipe();
+        for id in ids {
+            // One that was deleted leaves its generation behind, so that there is a key says too little.
+            pipeline.add_command(present(&self.keys.document(kind, id)));
+        }
+        let found = self
+            .run(Touches::Keys, &of_kind, Operation::Pipeline(&pipeline))
+            .await?;
+        let found: Vec<bool> = found.0;
+        Ok(found.into_iter().filter(|present| *present).count())
     }
 
     async fn raise_generation(

@@ -8,6 +8,7 @@ mod errors;
 mod fields;
 mod file;
 mod parts;
+mod patrol;
 mod publish;
 mod seed;
 mod source;
@@ -25,6 +26,7 @@ use std::path::Path;
 use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, UserRecord};
 
 pub use self::errors::{CatalogError, CatalogErrors};
+pub(crate) use self::patrol::Patrol;
 pub use self::publish::{PublishError, Published};
 pub use self::source::CatalogSource;
 use crate::trust::{ExchangePolicy, TrustDeclaration};

@@ -18,6 +18,8 @@ pub(crate) struct FaultyStore {
     inner: MemoryIndex,
     /// Revocations fail.
     pub(crate) no_revocation: AtomicBool,
+    /// Lists of documents cannot be read.
+    pub(crate) no_lists: AtomicBool,
     /// So many puts find that somebody else was there first.
     pub(crate) conflicts: AtomicU32,
     /// How many documents were stored.
@@ -29,6 +31,7 @@ impl FaultyStore {
         Self {
             inner: MemoryIndex::new(clock),
             no_revocation: AtomicBool::new(false),
+            no_lists: AtomicBool::new(false),
             conflicts: AtomicU32::new(0),
             puts: AtomicU32::new(0),
         }
@@ -141,7 +144,14 @@ impl DocumentStore for FaultyStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Document)>, IndexError> {
+        if self.no_lists.load(Ordering::SeqCst) {
+            return Err(IndexError::Unavailable("as the test wants it".to_owned()));
+        }
         self.inner.documents(kind, after, limit).await
+    }
+
+    async fn count_documents(&self, kind: DocumentKind, ids: &[&str]) -> Result<usize, IndexError> {
+        self.inner.count_documents(kind, ids).await
     }
 
     async fn raise_generation(

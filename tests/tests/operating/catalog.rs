@@ -61,3 +61,44 @@ async fn what_the_file_says_counts_and_a_bad_one_changes_nothing() {
     })
     .await;
 }
+
+/// Each document of the index by itself is lost, as a Redis that evicts against its configuration loses them.
+#[tokio::test]
+async fn one_document_that_the_index_lost_is_published_again() {
+    let redis = RedisServer::start();
+    let installation = Installation::new(redis.url());
+    installation.declare(&application("first"));
+    installation.declare(&format!(
+        "resources:\n  - resource_id: orders\n    audiences: [api]\n    accepted_client_ids: [first]\n    \
+         secret_sha256: [{ADMIN_SECRET_SHA256}]\n"
+    ));
+    let stack = Stack::over(redis, installation, &[], &[]).await;
+    let mut connection = stack.redis.as_ref().unwrap().connection();
+    let mut documents: Vec<Vec<u8>> = redis::cmd("KEYS")
+        .arg("tokenbind:{*}?*")
+        .query(&mut connection)
+        .unwrap();
+    documents.retain(|key| {
+        let declared: [&[u8]; 2] = [b"tokenbind:{application}", b"tokenbind:{resource}"];
+        declared
+            .iter()
+            .any(|kind| key.starts_with(kind) && key.len() == kind.len() + 16)
+    });
+    assert_eq!(documents.len(), 3, "the operator, the application and the resource");
+    for document in documents {
+        redis::cmd("DEL").arg(&document).exec(&mut connection).unwrap();
+        wait_until("it is there again", DEADLINE, async || {
+            let there: bool = redis::cmd("HEXISTS")
+                .arg(&document)
+                .arg("d")
+                .query(&mut stack.redis.as_ref().unwrap().connection())
+                .unwrap();
+            there.then_some(())
+        })
+        .await;
+    }
+    wait_until("it is issued to again", DEADLINE, async || {
+        stack.issue(&app("first"), client_credentials()).await.ok()
+    })
+    .await;
+}
