@@ -206,6 +206,10 @@ fn refusal_hint(reason: &str, status: &Status) -> Option<String> {
         "invalid_scope" => "`tokenbind app get CLIENT_ID` shows the scopes that the application may have",
         "invalid_target" => "`tokenbind app get CLIENT_ID` shows the audiences that the application may have",
         "insufficient_scope" => "this needs an application that may have the scope tokenbind.admin",
+        "only_one" => {
+            "put a new key into the key directory of every issuer (tokenbind keys generate), under a name that comes behind \
+             the others', and repeat"
+        }
         "conflict" => "somebody changed it at the same time: look at it again and repeat",
         "binding_limit_reached" => "`tokenbind binding list SUBJECT` shows the bindings; revoke one",
         _ => match status.code() {

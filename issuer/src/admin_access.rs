@@ -1,9 +1,7 @@
 //! Who may administer: the bearer of a live token with the scope and audience for it.
 
-use std::sync::Arc;
-
 use secrecy::{ExposeSecret as _, SecretString};
-use tokenbind_index::{BindingId, BindingValue, Namespace, Store, Subject, TokenReference};
+use tokenbind_index::{BindingId, BindingValue, Subject, TokenReference};
 use tokenbind_proto::index::v1::TokenRecord;
 use tokenbind_proto::v1::BindingType;
 
@@ -39,19 +37,13 @@ pub struct Administrator {
 /// Judges administrators' tokens by the index.
 #[derive(Clone)]
 pub struct AdminAccess {
-    store: Arc<dyn Store>,
-    namespace: Namespace,
+    issuer: Issuer,
 }
 
 impl AdminAccess {
-    /// Judges by the issuer's store.
+    /// Judges by what the issuer knows.
     pub fn of(issuer: &Issuer) -> Self {
-        Self::new(Arc::clone(&issuer.store), issuer.namespace.clone())
-    }
-
-    /// Judges by this store.
-    pub fn new(store: Arc<dyn Store>, namespace: Namespace) -> Self {
-        Self { store, namespace }
+        Self { issuer: issuer.clone() }
     }
 
     /// Who the token lets administer.
@@ -63,9 +55,10 @@ impl AdminAccess {
         let token = presented.bearer.as_ref().ok_or(IssuerError::CredentialsMissing)?;
         let reference = TokenReference::parse(token.expose_secret()).ok_or(IssuerError::InvalidToken)?;
         // The digest is of the whole token, so whoever presents it presents what the issuer once wrote there.
-        let record = self.store.read(&reference.locator).await?;
+        let record = self.issuer.store.read(&reference.locator).await?;
         let record = reference
             .own_record(token.expose_secret(), record)
+            .filter(|record| !self.issuer.is_of_withdrawn_key(token.expose_secret(), record))
             .ok_or(IssuerError::InvalidToken)?;
         self.check_application(&record).await?;
         self.check_binding(&record, presented)?;
@@ -87,7 +80,7 @@ impl AdminAccess {
     }
 
     async fn check_application(&self, record: &TokenRecord) -> Result<(), IssuerError> {
-        let application = Application::load(self.store.as_ref(), &record.client_id).await?;
+        let application = Application::load(self.issuer.store.as_ref(), &record.client_id).await?;
         let good = application.is_some_and(|it| it.generation == record.generation && !it.disabled);
         if good { Ok(()) } else { Err(IssuerError::InvalidToken) }
     }
@@ -98,7 +91,7 @@ impl AdminAccess {
             BindingType::None | BindingType::Unspecified if record.binding_ref.is_empty() => Ok(()),
             BindingType::ClientRequest => {
                 let value = presented.binding_id.clone().map(BindingValue::ClientRequest);
-                let reference = value.map(|value| value.reference(&self.namespace, &record.client_id));
+                let reference = value.map(|value| value.reference(&self.issuer.namespace, &record.client_id));
                 if reference.is_some_and(|reference| record.binding_ref == reference.0) {
                     return Ok(());
                 }

@@ -7,7 +7,7 @@ use tokenbind_index::{Clock, Entropy, Namespace, Store};
 
 use crate::applications::Applications;
 use crate::directory::Directory;
-use crate::keys::RotationTimer;
+use crate::keys::{LastKeys, RotationTimer};
 use crate::opaque::OpaqueKeys;
 use crate::password::PasswordPool;
 use crate::signing::KeyRing;
@@ -31,6 +31,8 @@ pub struct Issuer {
     pub issuer_url: Arc<str>,
     /// Signs JWTs.
     pub keys: Arc<KeyRing>,
+    /// The public keys of all issuers, as they were read last.
+    pub last_keys: Arc<LastKeys>,
     /// Derive opaque tokens.
     pub opaque_keys: Arc<OpaqueKeys>,
     /// How long a new key is known before it is used.

@@ -137,6 +137,12 @@ pub enum IssuerError {
     /// Somebody else changed it meanwhile.
     #[error("{0} was changed meanwhile")]
     Conflict(&'static str),
+    /// It cannot be done without: there is no other one to take its place.
+    #[error("there is no other {0}")]
+    OnlyOne(&'static str),
+    /// Every key of that kind that this issuer has is withdrawn.
+    #[error("every {0} key that this issuer has is withdrawn: give it a new one (tokenbind keys generate)")]
+    KeysWithdrawn(&'static str),
     /// The subject has as many live bindings as it may (S16).
     #[error("binding_limit_reached")]
     BindingLimitReached,
@@ -152,6 +158,10 @@ pub enum IssuerError {
     /// It cannot be done now. The text is for the log alone.
     #[error("temporarily unavailable: {0}")]
     Unavailable(String),
+    /// It was asked of the store and may be done, but is not known to be durable (R6). Doing it again does no harm. The text is for the log
+    /// alone.
+    #[error("not confirmed: {0}")]
+    Unconfirmed(String),
     /// It cannot be done before somebody repairs something. The text is for the log alone.
     #[error("internal: {0}")]
     Internal(String),
@@ -174,6 +184,14 @@ impl IssuerError {
         }])
     }
 
+    /// The same of something that may be done all the same.
+    pub(crate) fn unconfirmed(self) -> Self {
+        match self {
+            Self::Unavailable(detail) => Self::Unconfirmed(detail),
+            other => other,
+        }
+    }
+
     /// The stable name of the kind of error: `ErrorInfo.reason`, and the label in metrics and logs.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -187,10 +205,11 @@ impl IssuerError {
             Self::AlreadyExists(_) => "already_exists",
             Self::DeclaredInCatalog(_) => "declared_in_catalog",
             Self::Conflict(_) => "conflict",
+            Self::OnlyOne(_) => "only_one",
             Self::BindingLimitReached => "binding_limit_reached",
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::Overloaded => "overloaded",
-            Self::Unavailable(_) => "temporarily_unavailable",
+            Self::Unavailable(_) | Self::Unconfirmed(_) | Self::KeysWithdrawn(_) => "temporarily_unavailable",
             Self::Internal(_) => "internal",
         }
     }

@@ -99,6 +99,9 @@ impl Issuer {
         let Some(record) = record.filter(|record| record.digest == reference.digest.0) else {
             return Ok(None);
         };
+        if self.is_of_withdrawn_key(token, &record) {
+            return Ok(None);
+        }
         let application = Application::load(self.store.as_ref(), &record.client_id).await?;
         if !application.is_some_and(|it| it.generation == record.generation && !it.disabled) {
             return Ok(None);

@@ -107,6 +107,7 @@ async fn start(
         issuer_url: config.issuer_url.into(),
         keys: Arc::new(config.keys),
         opaque_keys,
+        last_keys: Arc::default(),
         key_wait: config.key_wait,
         rotation: config.rotation,
     };

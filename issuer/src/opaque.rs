@@ -13,6 +13,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use tokenbind_index::{Entropy, FamilyLocator, Locator, OpaqueToken, RefreshToken};
 use zeroize::Zeroizing;
 
+use crate::error::IssuerError;
 use crate::keys::{self, KeyFile, KeyFileError, Ring};
 
 /// The shortest key, in bytes: that of the hash.
@@ -22,6 +23,7 @@ const MAX_ID_BYTES: usize = 64;
 /// What the keys are used for must not give the same bytes.
 const ACCESS_DOMAIN: &[u8] = b"tokenbind opaque token 1\0";
 const REFRESH_DOMAIN: &[u8] = b"tokenbind refresh token 1\0";
+const NOTHING_LEFT: IssuerError = IssuerError::KeysWithdrawn("opaque");
 const CHECK_DOMAIN: &[u8] = b"tokenbind opaque key check 1\0";
 
 /// A key that opaque tokens are derived with. Formats as its name alone.
@@ -41,6 +43,19 @@ impl OpaqueKey {
             key,
             check,
         }
+    }
+
+    /// A new one. Its name is random as well: records of another process must not look like ours.
+    pub(crate) fn of(entropy: &dyn Entropy) -> Self {
+        let mut bytes = Zeroizing::new([0; LEAST_KEY_BYTES]);
+        entropy.fill(bytes.as_mut_slice());
+        let mut id = [0; 6];
+        entropy.fill(&mut id);
+        let id = format!(
+            "generated-{}",
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id)
+        );
+        Self::new(&id, bytes.as_slice())
     }
 
     /// Tells whether two keys are the same, and nothing of what is derived with them.
@@ -89,16 +104,7 @@ impl OpaqueKeys {
 
     /// A new key that only this process has: for development.
     pub fn generate(entropy: &dyn Entropy) -> Self {
-        let mut bytes = Zeroizing::new([0; LEAST_KEY_BYTES]);
-        entropy.fill(bytes.as_mut_slice());
-        // The id is random as well: records of another process must not look like ours.
-        let mut id = [0; 6];
-        entropy.fill(&mut id);
-        let id = format!(
-            "generated-{}",
-            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id)
-        );
-        Self::of(Ring::of(OpaqueKey::new(&id, bytes.as_slice())))
+        Self::of(Ring::of(OpaqueKey::of(entropy)))
     }
 
     fn of(ring: Ring<OpaqueKey>) -> Self {
@@ -127,10 +133,10 @@ impl OpaqueKeys {
     }
 
     /// A new token: the id of the key for the record, and its text.
-    pub(crate) fn derive(&self, locator: Locator) -> (Arc<str>, String) {
+    pub(crate) fn derive(&self, locator: Locator) -> Result<(Arc<str>, String), IssuerError> {
         let held = self.ring.look();
-        let key = held.active();
-        (Arc::clone(&key.id), key.token(locator))
+        let key = held.usable().ok_or(NOTHING_LEFT)?;
+        Ok((Arc::clone(&key.id), key.token(locator)))
     }
 
     /// The token of a record again; `None` when its key is gone.
@@ -139,8 +145,10 @@ impl OpaqueKeys {
     }
 
     /// The id of the key that new tokens are derived with.
-    pub(crate) fn in_use(&self) -> Arc<str> {
-        Arc::clone(&self.ring.look().active().id)
+    pub(crate) fn in_use(&self) -> Result<Arc<str>, IssuerError> {
+        let held = self.ring.look();
+        let key = held.usable().ok_or(NOTHING_LEFT)?;
+        Ok(Arc::clone(&key.id))
     }
 
     /// A key for another use, which every issuer with the same keys has: of the one in use, and worthless for tokens.
@@ -151,6 +159,11 @@ impl OpaqueKeys {
     /// Whether there is a key of that name.
     pub(crate) fn has(&self, id: &str) -> bool {
         self.ring.look().find(id).is_some()
+    }
+
+    /// Whether what was derived with the key of that name is dead.
+    pub(crate) fn is_withdrawn(&self, id: &str) -> bool {
+        self.ring.look().is_withdrawn(id)
     }
 
     /// A refresh token of a family; `None` when its key is gone. The same each time, so the successor of a token can be
@@ -245,17 +258,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("2026-01"), [0xff; 32]).unwrap();
         let old = OpaqueKeys::load(folder.path()).unwrap();
-        let (id, first) = old.derive(locator(1));
+        let (id, first) = old.derive(locator(1)).unwrap();
         assert_eq!(&*id, "2026-01");
 
         fs::write(folder.path().join("2026-02"), format!("{}\n", "A".repeat(43))).unwrap();
         let rotated = OpaqueKeys::load(folder.path()).unwrap();
-        let (id, second) = rotated.derive(locator(1));
+        let (id, second) = rotated.derive(locator(1)).unwrap();
         assert_eq!(&*id, "2026-02");
         assert_ne!(first, second);
         assert_eq!(rotated.derive_again("2026-01", locator(1)), Some(first));
         assert_eq!(old.derive_again("2026-02", locator(1)), None);
-        assert_ne!(rotated.derive(locator(2)).1, second);
+        assert_ne!(rotated.derive(locator(2)).unwrap().1, second);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokenbind_runtime::watched::LOOK_INTERVAL;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
-use crate::catalog::{Catalog, CatalogSource, PublishError, Published};
+use crate::catalog::{Catalog, CatalogSource, Patrol, PublishError, Published};
 use crate::context::Issuer;
 use crate::error::IssuerError;
 use crate::keys::{REFRESH_SECONDS, Renew};
@@ -86,13 +86,14 @@ pub async fn prepare(
     let published = Arc::new(AtomicBool::new(false));
     // A clock that is wrong is told by the readiness.
     let _ = compare_clocks(issuer.store.as_ref(), issuer.clock.as_ref()).await;
-    match publish(&issuer, catalog.as_ref()).await {
+    let mut keeper = Keeper::new(issuer.clone(), catalog);
+    match keeper.publish().await {
         Ok(()) => published.store(true, Ordering::Release),
         // It serves all the same, and says that it is not ready.
-        Err(error) if error.may_pass() => tracing::warn!(%error, "not published yet"),
+        Err(error) if error.may_pass() => keeper.tell(Some(&error)),
         Err(error) => return Err(error),
     }
-    shutdown.spawn(keep_published(issuer.clone(), catalog, Arc::clone(&published)));
+    shutdown.spawn(keep_published(keeper, Arc::clone(&published)));
     let names = grpc::services(&issuer, server.max_message_bytes);
     let readiness = watch(&names.names(), &issuer, published, shutdown).await;
     Ok(PreparedIssuer {
@@ -146,13 +147,6 @@ async fn watch(names: &[&str], issuer: &Issuer, published: Arc<AtomicBool>, shut
     Readiness::watch(names, probe, DEFAULT_INTERVAL, shutdown).await
 }
 
-async fn publish(issuer: &Issuer, catalog: Option<&CatalogSource>) -> Result<(), RunError> {
-    if let Some(catalog) = catalog {
-        publish_catalog(issuer, catalog.catalog()).await?;
-    }
-    issuer.publish_keys().await.map_err(RunError::Keys)
-}
-
 async fn publish_catalog(issuer: &Issuer, catalog: &Catalog) -> Result<(), RunError> {
     let Published {
         stored,
@@ -187,45 +181,122 @@ async fn follow_catalog(issuer: &Issuer, catalog: &mut CatalogSource, unpublishe
 }
 
 /// Does again and again what [`prepare`] did, as far as it is needed.
-async fn keep_published(issuer: Issuer, mut catalog: Option<CatalogSource>, published: Arc<AtomicBool>) {
+async fn keep_published(mut keeper: Keeper, published: Arc<AtomicBool>) {
     let refresh = Duration::from_secs(REFRESH_SECONDS);
     let mut due = Instant::now() + refresh;
     let mut wait = LOOK_INTERVAL;
-    let mut unpublished = false;
     loop {
         sleep(wait).await;
         let is_due = Instant::now() >= due;
-        let outcome = match keep(&issuer, catalog.as_mut(), &mut unpublished).await {
+        let outcome = match keeper.keep().await {
             // A store that does not answer is for the readiness to tell.
             Err(error) if error.may_pass() => continue,
-            Err(error) => Err(error),
-            Ok(lost) if lost || !published.load(Ordering::Acquire) => {
-                tracing::warn!("the index does not have what is to be published; publishing it");
-                publish(&issuer, catalog.as_ref()).await
+            Err(error) => {
+                if matches!(error, RunError::Keys(IssuerError::KeysWithdrawn(_))) {
+                    // Who balances is to find an issuer that has another key.
+                    published.store(false, Ordering::Release);
+                }
+                Err(error)
             }
-            Ok(_) if is_due => issuer.publish_keys().await.map_err(RunError::Keys),
-            Ok(_) => continue,
+            Ok(true) => {
+                tracing::warn!("the index has lost something that was published; publishing it again");
+                keeper.publish().await
+            }
+            Ok(false) if !published.load(Ordering::Acquire) => keeper.publish().await,
+            Ok(false) if is_due => keeper.issuer.publish_keys().await.map_err(RunError::Keys),
+            Ok(false) => continue,
         };
         if outcome.is_ok() {
             published.store(true, Ordering::Release);
         }
+        keeper.tell(outcome.as_ref().err());
         wait = match outcome {
             Ok(()) => {
                 due = Instant::now() + refresh;
                 LOOK_INTERVAL
             }
-            Err(error) => {
-                tracing::warn!(%error, "publishing again failed");
-                REFRESH_RETRY
-            }
+            Err(_) => REFRESH_RETRY,
         };
     }
 }
 
-/// Takes in what changed of the files. The answer says whether the index had lost something.
-async fn keep(issuer: &Issuer, catalog: Option<&mut CatalogSource>, unpublished: &mut bool) -> Result<bool, RunError> {
-    if let Some(catalog) = catalog {
-        follow_catalog(issuer, catalog, unpublished).await?;
+/// Keeps in the index what this issuer has to publish.
+struct Keeper {
+    issuer: Issuer,
+    catalog: Option<CatalogSource>,
+    /// The catalog has changed, and the index does not have that yet.
+    unpublished: bool,
+    patrol: Patrol,
+    /// Why it failed, as far as that was told.
+    told: Option<String>,
+}
+
+impl Keeper {
+    fn new(issuer: Issuer, catalog: Option<CatalogSource>) -> Self {
+        Self {
+            issuer,
+            catalog,
+            unpublished: false,
+            patrol: Patrol::default(),
+            told: None,
+        }
     }
-    issuer.keep_keys(Renew::No).await.map_err(RunError::Keys)
+
+    async fn publish(&self) -> Result<(), RunError> {
+        if let Some(catalog) = &self.catalog {
+            publish_catalog(&self.issuer, catalog.catalog()).await?;
+        }
+        self.issuer.publish_keys().await.map_err(RunError::Keys)
+    }
+
+    /// Takes in what changed of the files. The answer says whether the index has lost something.
+    async fn keep(&mut self) -> Result<bool, RunError> {
+        let mut lost = false;
+        if let Some(catalog) = self.catalog.as_mut() {
+            follow_catalog(&self.issuer, catalog, &mut self.unpublished).await?;
+            let store = self.issuer.store.as_ref();
+            let found = self.patrol.finds_all(catalog.catalog(), store).await;
+            lost = !found.map_err(PublishError::from)?;
+        }
+        let keys_lost = self.issuer.keep_keys(Renew::No).await.map_err(RunError::Keys)?;
+        Ok(lost || keys_lost)
+    }
+
+    /// Says once what is wrong, for as long as it stays the same, and that it is over.
+    fn tell(&mut self, problem: Option<&RunError>) {
+        let problem = problem.map(ToString::to_string);
+        match news(self.told.as_deref(), problem.as_deref()) {
+            Some(Ok(())) => tracing::info!("keys and catalog are published"),
+            Some(Err(problem)) => {
+                tracing::warn!(
+                    problem,
+                    "keys and catalog cannot be published; trying again until they can"
+                );
+            }
+            None => {}
+        }
+        self.told = problem;
+    }
+}
+
+/// What is to be told of a problem that there is now, after what was told last.
+fn news<'a>(told: Option<&str>, problem: Option<&'a str>) -> Option<Result<(), &'a str>> {
+    match problem {
+        Some(problem) => (told != Some(problem)).then_some(Err(problem)),
+        None => told.map(|_| Ok(())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_the_same_is_told_once() {
+        assert_eq!(news(None, None), None);
+        assert_eq!(news(None, Some("0 of 1")), Some(Err("0 of 1")));
+        assert_eq!(news(Some("0 of 1"), Some("0 of 1")), None);
+        assert_eq!(news(Some("0 of 1"), Some("0 of 2")), Some(Err("0 of 2")));
+        assert_eq!(news(Some("0 of 2"), None), Some(Ok(())));
+    }
 }

@@ -122,7 +122,7 @@ fn start_at_zero() {
 /// A revocation was not done, or is not known to be durable (R6).
 pub(crate) fn not_revoked(error: IndexError) -> IssuerError {
     counter!(REVOCATION_ERRORS).increment(1);
-    error.into()
+    IssuerError::from(error).unconfirmed()
 }
 
 /// The index did not do what it was asked.
@@ -228,6 +228,11 @@ pub(crate) fn signing_key_rotated(rotation: &Rotation) {
         ..
     } = rotation;
     tracing::info!(target: AUDIT, event = "signing_key_rotated", key_id = newest_key_id, use_from);
+}
+
+/// An administrator withdrew a key that leaked.
+pub(crate) fn key_withdrawn(kind: &'static str, key_id: &str, by: &str, revision: u64) {
+    tracing::warn!(target: AUDIT, event = "key_withdrawn", kind, key_id, by, revision);
 }
 
 /// Another key is used from now on.

@@ -134,6 +134,7 @@ async fn declare(store: &MemoryIndex, clock: &dyn Clock) -> Signer {
         issuer: ISSUER.to_owned(),
         expires_at: i64::try_from(clock.now_seconds() + LIFETIME_SECONDS).unwrap(),
         use_from: 0,
+        withdrawn_at: 0,
     };
     put(DocumentKind::SigningKey, "key-1", record.encode_to_vec()).await;
     let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "key-1" });

@@ -89,7 +89,7 @@ impl Validator {
     }
 
     /// Stamps that turn old with the next change of the facts of a token, which was judged before.
-    pub(crate) async fn stamps(&self, question: &Question<'_>, token: &TokenFacts) -> Result<[Stamp; 2], Unavailable> {
+    pub(crate) async fn stamps(&self, question: &Question<'_>, token: &TokenFacts) -> Result<[Stamp; 3], Unavailable> {
         Ok(self.facts.stamps(question.token.0, token).await?)
     }
 

@@ -99,7 +99,11 @@ impl OpenCalls {
     }
 
     /// Waits until what was read under one of the stamps may have changed, or the token ends.
-    pub(crate) async fn disturbed(&self, [token, application, resource]: &[Stamp; 3], ends_at_us: u64) -> Disturbance {
+    pub(crate) async fn disturbed(
+        &self,
+        [token, application, key, resource]: &[Stamp; 4],
+        ends_at_us: u64,
+    ) -> Disturbance {
         let Some(tracking) = self.tracking.as_deref() else {
             return Disturbance::Unheard;
         };
@@ -109,6 +113,7 @@ impl OpenCalls {
         tokio::select! {
             () = tracking.changed(token) => {}
             () = tracking.changed(application) => {}
+            () = tracking.changed(key) => {}
             () = tracking.changed(resource) => {}
             () = sleep(rest) => {}
         }

@@ -74,6 +74,7 @@ pub(super) async fn issuer(redis_url: &SecretString, namespace: &Namespace) -> R
         issuer_url: ISSUER_URL.into(),
         keys: Arc::new(KeyRing::generate(&entropy).map_err(failed)?),
         opaque_keys,
+        last_keys: Arc::default(),
         key_wait: Duration::ZERO,
         rotation: None,
         passwords: Arc::new(PasswordPool::for_this_machine(&entropy).map_err(failed)?),

@@ -151,6 +151,7 @@ async fn prepare_issuer(
         issuer_url: ISSUER_URL.into(),
         keys: Arc::new(KeyRing::generate(&signing).map_err(|error| internal(&error))?),
         opaque_keys,
+        last_keys: Arc::default(),
         key_wait: Duration::ZERO,
         rotation: None,
         passwords: Arc::new(passwords),

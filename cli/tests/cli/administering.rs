@@ -194,3 +194,21 @@ fn keys_are_listed_and_rotated() {
     assert!(text.contains("EdDSA") && text.contains("SIGNS NOW"), "{text}");
     shop.run(&["keys", "rotate"]).ended(3);
 }
+
+#[test]
+fn a_key_that_leaked_is_withdrawn() {
+    let stack = DevStack::start(&[]);
+    let admin = Tokenbind::as_admin(&stack);
+    let before = Tokenbind::at(&stack).run(&["keys", "list", "--json"]).fine().json();
+    let leaked = before["active_key_id"].as_str().unwrap();
+    let withdrawn = admin.run(&["keys", "withdraw", leaked, "--json"]).fine().json();
+    assert_eq!(withdrawn["withdrawn_key_id"], leaked);
+    let after = Tokenbind::at(&stack).run(&["keys", "list", "--json"]).fine().json();
+    assert_eq!(after["active_key_id"], withdrawn["active_key_id"]);
+    assert_ne!(after["active_key_id"], leaked);
+    assert_eq!(after["keys"].as_array().unwrap().len(), 1);
+    let text = admin.run(&["keys", "withdraw", leaked]).fine().stdout;
+    assert!(text.contains(&format!("{leaked} is withdrawn")), "{text}");
+    admin.run(&["keys", "withdraw", "unknown"]).ended(1);
+    admin.run(&["keys", "withdraw", leaked, "--opaque"]).ended(1);
+}

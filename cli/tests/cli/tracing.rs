@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use tokenbind_proto::v1::key_service_server::{KeyService, KeyServiceServer};
-use tokenbind_proto::v1::{GetKeySetRequest, GetKeySetResponse, RotateSigningKeyRequest, RotateSigningKeyResponse};
+use tokenbind_proto::v1::{
+    GetKeySetRequest, GetKeySetResponse, RotateSigningKeyRequest, RotateSigningKeyResponse, WithdrawKeyRequest,
+    WithdrawKeyResponse,
+};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
@@ -30,6 +33,10 @@ impl KeyService for Listening {
         &self,
         _request: Request<RotateSigningKeyRequest>,
     ) -> Result<Response<RotateSigningKeyResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn withdraw_key(&self, _: Request<WithdrawKeyRequest>) -> Result<Response<WithdrawKeyResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
 }

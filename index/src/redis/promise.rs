@@ -65,7 +65,10 @@ impl Promises {
         self.idle().entry(node.number).or_default().push(connection);
         if acknowledged < self.acknowledgement.replicas {
             let replicas = self.acknowledgement.replicas;
-            let text = format!("{acknowledged} of {replicas} replicas acknowledged a revocation in time");
+            let text = format!(
+                "{acknowledged} of {replicas} replicas have acknowledged a change in time: bring back those that are missing, \
+                 or ask for fewer (--redis-min-replicas)"
+            );
             return Err(IndexError::Unavailable(text));
         }
         Ok((answer, marked))

@@ -74,7 +74,10 @@ impl RefreshToken {
         }
         let record = issuer.store.read_family(&token.family).await?;
         if !derived {
-            let elsewhere = record.is_some_and(|record| !keys.has(&record.opaque_key_id));
+            let elsewhere = record.is_some_and(|record| {
+                let id = &record.opaque_key_id;
+                !keys.has(id) && !keys.is_withdrawn(id)
+            });
             return Err(if elsewhere {
                 foreign_key()
             } else {

@@ -90,7 +90,7 @@ impl Issuer {
         match turn {
             Turn::None => Ok(self.store.issue(issue).await?),
             Turn::Begin(settings, subject) => {
-                let key_id = self.opaque_keys.in_use();
+                let key_id = self.opaque_keys.in_use()?;
                 let record = family(application, token, subject, &key_id);
                 let begin = Begin {
                     nonce: self.nonce(),
@@ -106,7 +106,7 @@ impl Issuer {
                 Ok(issued)
             }
             Turn::Rotate(settings, used) => {
-                let key_id = self.opaque_keys.in_use();
+                let key_id = self.opaque_keys.in_use()?;
                 let rotate = Rotate {
                     record: RefreshFamilyRecord {
                         opaque_key_id: key_id.to_string(),

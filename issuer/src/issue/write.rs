@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use tokenbind_index::{
     BindingTag, DocumentKind, Issue, IssuePolicy, Issued, Locator, MAX_TOKEN_BYTES, Nonce, Revision, TokenDigest,
+    UNTRUSTED,
 };
 use tokenbind_jose::Act;
 use tokenbind_proto::index::v1::TokenRecord;
@@ -49,7 +50,7 @@ impl Issuer {
         token: &Token,
         turn: &mut Turn,
     ) -> Result<Option<Written>, IssuerError> {
-        let now_us = self.clock.now_us();
+        let (now_us, began_us) = (self.clock.now_us(), self.clock.monotonic_us());
         let lifetime = token.lifetime_seconds(application, now_us)?;
         let jwt = self.sign(application, token, self.locator(token), lifetime)?;
         let record = record(application, token, &jwt, lifetime);
@@ -58,6 +59,10 @@ impl Issuer {
             None => IssuePolicy::Replace,
         };
         match self.put(application, token, record.clone(), policy, turn).await? {
+            // By a clock that was set since it was last compared, the token says that it has ended, or that it has not begun.
+            Issued::New { revision, .. } if !self.clock.agrees(revision, now_us, self.since(began_us)) => {
+                Err(IssuerError::Unavailable(UNTRUSTED.to_owned()))
+            }
             Issued::New { revision, superseded } => Ok(Some(Written {
                 issued: new(lifetime, token, jwt, revision, superseded),
                 record,
@@ -82,7 +87,7 @@ impl Issuer {
         let mut now_us = self.clock.now_us();
         for _ in 0..ATTEMPTS {
             let lifetime = token.lifetime_seconds(application, now_us)?;
-            let (text, record) = self.derive(application, token, lifetime);
+            let (text, record) = self.derive(application, token, lifetime)?;
             match self
                 .put(application, token, record.clone(), IssuePolicy::Keep { except }, turn)
                 .await?
@@ -138,6 +143,11 @@ impl Issuer {
         self.issue_in_turn(application, token, issue, turn).await
     }
 
+    /// How long ago that was, in microseconds.
+    fn since(&self, began_us: u64) -> u64 {
+        self.clock.monotonic_us().saturating_sub(began_us)
+    }
+
     fn locator(&self, token: &Token) -> Locator {
         Locator {
             home: token.home,
@@ -154,7 +164,9 @@ impl Issuer {
         lifetime: u32,
     ) -> Result<String, IssuerError> {
         let now = self.clock.now_seconds();
-        let jwt = self.keys.active().sign(&Claims {
+        let held = self.keys.look();
+        let key = held.usable().ok_or(IssuerError::KeysWithdrawn("signing"))?;
+        let jwt = key.sign(&Claims {
             iss: &self.issuer_url,
             sub: &token.subject.claim(),
             aud: Audience::of(&token.audiences),
@@ -180,9 +192,14 @@ impl Issuer {
         Ok(jwt)
     }
 
-    fn derive(&self, application: &Application, token: &Token, lifetime: u32) -> (String, TokenRecord) {
+    fn derive(
+        &self,
+        application: &Application,
+        token: &Token,
+        lifetime: u32,
+    ) -> Result<(String, TokenRecord), IssuerError> {
         let locator = self.locator(token);
-        let (key_id, text) = self.opaque_keys.derive(locator);
+        let (key_id, text) = self.opaque_keys.derive(locator)?;
         let mut record = record(application, token, &text, lifetime);
         record.subject = token.subject.claim();
         record.audiences = token.audiences.iter().cloned().collect();
@@ -192,7 +209,7 @@ impl Issuer {
         if !token.mapped.is_empty() {
             record.claims_json = serde_json::Value::Object(token.mapped.clone()).to_string();
         }
-        (text, record)
+        Ok((text, record))
     }
 
     /// The token of a record (S18: the store never had it). `None` when its key is gone, or was another of the same name.

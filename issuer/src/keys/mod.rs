@@ -2,16 +2,23 @@
 //! every issuer which ones there are and from when on each is used, and every validator the public halves.
 
 mod files;
+mod published;
 mod ring;
 mod shared;
 mod sync;
 mod timer;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
-use tokenbind_index::{DocumentKind, UNTRUSTED};
+use tokenbind_index::{DocumentKind, Revision, UNTRUSTED};
+use tokenbind_jose::CompactJws;
+use tokenbind_proto::index::v1::TokenRecord;
+use tokenbind_proto::v1::TokenFormat;
 
 pub(crate) use self::files::KeyFile;
 pub use self::files::KeyFileError;
+pub use self::published::{KEY_SET_AGE_SECONDS, LastKeys, PublishedKeys};
 pub use self::ring::{Held, Key, Ring};
 pub use self::sync::Renew;
 pub use self::timer::RotationTimer;
@@ -42,6 +49,15 @@ pub struct Rotation {
     pub newest_key_id: String,
     /// From when on the newest key signs, in seconds since 1970.
     pub use_from: i64,
+}
+
+/// What became of a withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// The key that this issuer uses now.
+    pub active_key_id: String,
+    /// When it was written down, by the store's clock.
+    pub revision: Revision,
 }
 
 /// When a rotation takes effect.
@@ -75,6 +91,7 @@ impl Issuer {
         if let Some(timer) = &self.rotation {
             timer.turn(self, signing.newest_from, signing.active_from);
         }
+        self.look_at_keys().await?;
         Ok(signing.lost || opaque.lost)
     }
 
@@ -119,7 +136,80 @@ impl Issuer {
         if rotation.newest_key_id != before {
             telemetry::signing_key_rotated(&rotation);
         }
+        self.look_at_keys().await?;
         Ok(rotation)
+    }
+
+    /// Withdraws a key that signs, for good: what it signed is dead, and the newest other one signs at once.
+    ///
+    /// # Errors
+    /// [`IssuerError::NotFound`]; [`IssuerError::OnlyOne`]; or that of the store: then it may be done, and doing it again does no
+    /// harm.
+    pub async fn withdraw_signing_key(&self, key_id: &str) -> Result<Withdrawal, IssuerError> {
+        self.withdraw(&self.keys, key_id).await
+    }
+
+    /// The same of a key that opaque tokens and refresh tokens are derived with.
+    ///
+    /// # Errors
+    /// As of a signing key.
+    pub async fn withdraw_opaque_key(&self, key_id: &str) -> Result<Withdrawal, IssuerError> {
+        self.withdraw(self.opaque_keys.ring(), key_id).await
+    }
+
+    async fn withdraw<K: shared::Shared>(&self, ring: &Ring<K>, key_id: &str) -> Result<Withdrawal, IssuerError> {
+        let document = self.store.document(K::KIND, key_id).await?;
+        let state = document.map(|document| K::read(&document.body, &self.issuer_url));
+        state.transpose()?.flatten().ok_or(IssuerError::NotFound("key"))?;
+        let read = ring.reload(true);
+        read.map_err(|error| IssuerError::Internal(error.to_string()))?;
+        let held = ring.held();
+        let next = held.iter().rfind(|key| key.id() != key_id).cloned();
+        match next {
+            None => self.replace(ring).await?,
+            // Before the other one goes: whoever sees that it is gone finds this one.
+            Some(next) if held.active().id() == key_id => {
+                let now = self.now();
+                self.publish(next.as_ref(), now, Some(now)).await?;
+            }
+            Some(_) => {}
+        }
+        let revision = self.bar::<K>(key_id).await.map_err(IssuerError::unconfirmed)?;
+        ring.withdraw([key_id.to_owned()]);
+        self.sync(ring, Renew::No).await?;
+        self.look_at_keys().await?;
+        Ok(Withdrawal {
+            active_key_id: ring.active().id().to_owned(),
+            revision,
+        })
+    }
+
+    /// Makes and publishes a key for one that is the only one left, where this issuer makes keys.
+    async fn replace<K: shared::Shared>(&self, ring: &Ring<K>) -> Result<(), IssuerError> {
+        let now = self.now();
+        if ring.is_generated() {
+            let key = K::generate(self.entropy.as_ref())?;
+            self.publish(&key, now, Some(now)).await?;
+            ring.add(key);
+            return Ok(());
+        }
+        if !K::make_file(self)? {
+            return Err(IssuerError::OnlyOne("key"));
+        }
+        let read = ring.reload(true);
+        read.map_err(|error| IssuerError::Internal(error.to_string()))?;
+        let newest = Arc::clone(ring.held().newest());
+        self.publish(newest.as_ref(), now, Some(now)).await
+    }
+
+    /// Whether a token was made with a key that was withdrawn since. `record` is its own.
+    pub(crate) fn is_of_withdrawn_key(&self, token: &str, record: &TokenRecord) -> bool {
+        if record.format() == TokenFormat::Opaque {
+            return self.opaque_keys.is_withdrawn(&record.opaque_key_id);
+        }
+        let held = self.keys.look();
+        let of_withdrawn = |token: CompactJws<'_>| token.kid().is_none_or(|kid| held.is_withdrawn(kid));
+        !held.withdrawn().is_empty() && CompactJws::parse(token).is_none_or(of_withdrawn)
     }
 
     /// Every public key that verifies tokens of this issuer.
@@ -128,7 +218,7 @@ impl Issuer {
         let mut jwks = Vec::new();
         for (_, document) in self.documents(DocumentKind::SigningKey).await? {
             let record = shared::signing_record(&document.body)?;
-            if record.expires_at > now && record.issuer == *self.issuer_url {
+            if record.withdrawn_at == 0 && record.expires_at > now && record.issuer == *self.issuer_url {
                 let jwk: Value = serde_json::from_str(&record.jwk_json)
                     .map_err(|error| IssuerError::Internal(format!("a published key cannot be read: {error}")))?;
                 jwks.push(jwk);

@@ -1,5 +1,7 @@
-//! Keys of one kind that an issuer holds: one is in use, the older ones are for what lives of them, newer ones wait.
+//! Keys of one kind that an issuer holds: one is in use, the older ones are for what lives of them, newer ones wait. What was
+//! withdrawn stays in its file, but is not used for anything.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +23,8 @@ pub struct Held<K> {
     active: usize,
     /// Whether it was found out which one is to be used. Until then it is the newest.
     settled: bool,
+    /// Names of keys that are not to be trusted any more, whether they are held or not.
+    withdrawn: Arc<HashSet<String>>,
 }
 
 impl<K: Key> Held<K> {
@@ -29,12 +33,38 @@ impl<K: Key> Held<K> {
             active: keys.len().checked_sub(1)?,
             keys,
             settled: false,
+            withdrawn: Arc::default(),
         })
     }
 
-    /// The one in use.
+    /// The same keys, of which another one is in use.
+    fn using(&self, active: usize) -> Self {
+        Self {
+            keys: self.keys.clone(),
+            active,
+            settled: true,
+            withdrawn: Arc::clone(&self.withdrawn),
+        }
+    }
+
+    /// The one in use, or the last that was where every one is withdrawn: see [`Self::usable`].
     pub fn active(&self) -> &Arc<K> {
         &self.keys[self.active]
+    }
+
+    /// The one in use, for something new; `None` where every one is withdrawn.
+    pub fn usable(&self) -> Option<&Arc<K>> {
+        Some(self.active()).filter(|key| !self.is_withdrawn(key.id()))
+    }
+
+    /// Whether nothing may be done with the key of that name any more.
+    pub(crate) fn is_withdrawn(&self, id: &str) -> bool {
+        !self.withdrawn.is_empty() && self.withdrawn.contains(id)
+    }
+
+    /// The names of all that were withdrawn, held or not.
+    pub(super) fn withdrawn(&self) -> &HashSet<String> {
+        &self.withdrawn
     }
 
     /// The one in use, once it was found out which one that is.
@@ -42,23 +72,23 @@ impl<K: Key> Held<K> {
         self.settled.then(|| self.active())
     }
 
-    /// Every one, the oldest first.
+    /// Every one that is not withdrawn, the oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<K>> {
-        self.keys.iter()
+        self.keys.iter().filter(|key| !self.is_withdrawn(key.id()))
     }
 
     /// The newest, which may still wait.
     pub(crate) fn newest(&self) -> &Arc<K> {
-        self.keys.last().unwrap_or_else(|| self.active())
+        self.iter().next_back().unwrap_or_else(|| self.active())
     }
 
     /// Those that are not superseded: the one of that name and the newer ones.
-    pub(super) fn from(&self, id: &str) -> &[Arc<K>] {
+    pub(super) fn from(&self, id: &str) -> impl Iterator<Item = &Arc<K>> {
         let position = self.position(id).unwrap_or(self.active);
-        &self.keys[position..]
+        self.keys[position..].iter().filter(|key| !self.is_withdrawn(key.id()))
     }
 
-    /// The older ones than that in use.
+    /// The older ones than that in use, withdrawn or not: their files are still there.
     pub(super) fn superseded(&self) -> &[Arc<K>] {
         &self.keys[..self.active]
     }
@@ -72,13 +102,22 @@ impl<K: Key> Held<K> {
         self.keys.iter().position(|key| key.id() == id)
     }
 
+    /// Whether what was in use was withdrawn, so that another one has to take its place and nothing can be waited for.
+    pub(super) fn is_bereft(&self) -> bool {
+        self.settled && self.usable().is_none()
+    }
+
     /// Which one is to be used at `now`, when `use_from` tells from when on each may be: the newest that may. Where none may, it
-    /// stays as it is, or else it is the one that may first.
-    pub(super) fn choose(&self, now: i64, use_from: impl Fn(&K) -> i64) -> &Arc<K> {
+    /// stays as it is, or else it is the one that may first. For one that was withdrawn the newest comes at once. `None` where every
+    /// one is withdrawn.
+    pub(super) fn choose(&self, now: i64, use_from: impl Fn(&K) -> i64) -> Option<&Arc<K>> {
+        if self.is_bereft() {
+            return self.iter().next_back();
+        }
         let ready = self.iter().rev().find(|key| use_from(key) <= now);
-        let current = self.in_use();
+        let current = self.in_use().filter(|key| !self.is_withdrawn(key.id()));
         let first = || self.iter().rev().min_by_key(|key| use_from(key));
-        ready.or(current).or_else(first).unwrap_or_else(|| self.active())
+        ready.or(current).or_else(first)
     }
 }
 
@@ -120,6 +159,7 @@ impl<K: Key> Ring<K> {
             keys: vec![Arc::new(key)],
             active: 0,
             settled: false,
+            withdrawn: Arc::default(),
         };
         Self {
             held: ArcSwap::from_pointee(held),
@@ -166,6 +206,7 @@ impl<K: Key> Ring<K> {
         };
         source.failed = None;
         let before = self.held.load();
+        next.withdrawn = Arc::clone(&before.withdrawn);
         if let Some(position) = next.position(before.active().id()) {
             (next.active, next.settled) = (position, before.settled);
         }
@@ -177,29 +218,44 @@ impl<K: Key> Ring<K> {
     pub(super) fn add(&self, key: K) {
         let _locked = self.locked();
         let held = self.held.load();
-        let mut keys = held.from(held.active().id()).to_vec();
+        let mut keys: Vec<_> = held.from(held.active().id()).cloned().collect();
         keys.push(Arc::new(key));
         self.held.store(Arc::new(Held {
             keys,
             active: 0,
             settled: true,
+            withdrawn: Arc::clone(&held.withdrawn),
         }));
+    }
+
+    /// Does nothing with the keys of these names any more, whether they are held or come later. The answer says which are new.
+    pub(super) fn withdraw(&self, ids: impl IntoIterator<Item = String>) -> Vec<String> {
+        let _locked = self.locked();
+        let held = self.held.load();
+        let new: Vec<_> = ids.into_iter().filter(|id| !held.withdrawn.contains(id)).collect();
+        if !new.is_empty() {
+            self.held.store(Arc::new(Held {
+                keys: held.keys.clone(),
+                active: held.active,
+                settled: held.settled,
+                withdrawn: Arc::new(held.withdrawn.iter().chain(&new).cloned().collect()),
+            }));
+        }
+        new
     }
 
     /// Uses the key of that name from now on, if it is still there. The answer says whether that is another one than before.
     pub(crate) fn activate(&self, id: &str) -> bool {
         let _locked = self.locked();
         let held = self.held.load();
-        let Some(active) = held.position(id) else { return false };
+        let Some(active) = held.position(id).filter(|_| !held.is_withdrawn(id)) else {
+            return false;
+        };
         if held.settled && held.active == active {
             return false;
         }
         let differs = held.active != active;
-        self.held.store(Arc::new(Held {
-            keys: held.keys.clone(),
-            active,
-            settled: true,
-        }));
+        self.held.store(Arc::new(held.using(active)));
         differs
     }
 

@@ -1,10 +1,11 @@
 //! What all issuers know of a key, in the index: that it is there, and from when on it is used.
 
 use prost::Message as _;
-use tokenbind_index::DocumentKind;
+use tokenbind_index::{DocumentKind, Entropy};
 use tokenbind_proto::index::v1::{OpaqueKeyRecord, SigningKeyRecord};
 
 use super::ring::Key;
+use crate::context::Issuer;
 use crate::error::IssuerError;
 use crate::opaque::OpaqueKey;
 use crate::signing::SigningKey;
@@ -14,6 +15,24 @@ use crate::signing::SigningKey;
 pub(super) struct Life {
     pub(super) use_from: i64,
     pub(super) expires_at: i64,
+}
+
+/// What a document says of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Good(Life),
+    /// For good: the document stays, so that no issuer that still holds the key publishes it again.
+    Withdrawn,
+}
+
+impl State {
+    fn of(life: Life, withdrawn_at: i64) -> Self {
+        if withdrawn_at == 0 {
+            Self::Good(life)
+        } else {
+            Self::Withdrawn
+        }
+    }
 }
 
 /// A key that has a document in the index.
@@ -26,8 +45,21 @@ pub(super) trait Shared: Key {
     /// The document.
     fn record(&self, issuer_url: &str, life: Life) -> Vec<u8>;
 
+    /// A new one, that only this process has.
+    fn generate(entropy: &dyn Entropy) -> Result<Self, IssuerError>
+    where
+        Self: Sized;
+
+    /// Makes the file of a new one, that becomes the newest, where this issuer makes such files. The answer says whether it does.
+    fn make_file(_issuer: &Issuer) -> Result<bool, IssuerError> {
+        Ok(false)
+    }
+
     /// What a document says; `None` for one of another `iss`, in whose way the key must not come.
-    fn read(body: &[u8], issuer_url: &str) -> Result<Option<Life>, IssuerError>;
+    fn read(body: &[u8], issuer_url: &str) -> Result<Option<State>, IssuerError>;
+
+    /// The document of a key that was withdrawn, from the one before if there is one.
+    fn withdrawn(before: Option<&[u8]>, issuer_url: &str, at: i64) -> Result<Vec<u8>, IssuerError>;
 
     /// Why this cannot be the key of a document under its name.
     fn conflict(&self, body: &[u8], issuer_url: &str) -> Result<Option<String>, IssuerError>;
@@ -43,16 +75,42 @@ impl Shared for SigningKey {
             issuer: issuer_url.to_owned(),
             expires_at: life.expires_at,
             use_from: life.use_from,
+            withdrawn_at: 0,
         };
         record.encode_to_vec()
     }
 
-    fn read(body: &[u8], issuer_url: &str) -> Result<Option<Life>, IssuerError> {
+    fn generate(entropy: &dyn Entropy) -> Result<Self, IssuerError> {
+        crate::signing::generate(entropy)
+    }
+
+    fn make_file(issuer: &Issuer) -> Result<bool, IssuerError> {
+        let Some(timer) = &issuer.rotation else {
+            return Ok(false);
+        };
+        let made = timer.make_next(issuer);
+        made.map_err(|error| IssuerError::Internal(error.to_string()))?;
+        Ok(true)
+    }
+
+    fn read(body: &[u8], issuer_url: &str) -> Result<Option<State>, IssuerError> {
         let record = signing_record(body)?;
-        Ok((record.issuer == issuer_url).then_some(Life {
+        let life = Life {
             use_from: record.use_from,
             expires_at: record.expires_at,
-        }))
+        };
+        Ok((record.issuer == issuer_url).then(|| State::of(life, record.withdrawn_at)))
+    }
+
+    fn withdrawn(before: Option<&[u8]>, issuer_url: &str, at: i64) -> Result<Vec<u8>, IssuerError> {
+        let before = before.map(signing_record).transpose()?.unwrap_or_default();
+        let record = SigningKeyRecord {
+            issuer: issuer_url.to_owned(),
+            expires_at: at,
+            withdrawn_at: at,
+            ..before
+        };
+        Ok(record.encode_to_vec())
     }
 
     /// A key signs for one `iss` alone, or a token of one issuer would be good at the validators of another.
@@ -77,16 +135,32 @@ impl Shared for OpaqueKey {
             check: self.check().to_vec(),
             expires_at: life.expires_at,
             use_from: life.use_from,
+            withdrawn_at: 0,
         };
         record.encode_to_vec()
     }
 
-    fn read(body: &[u8], _: &str) -> Result<Option<Life>, IssuerError> {
+    fn generate(entropy: &dyn Entropy) -> Result<Self, IssuerError> {
+        Ok(Self::of(entropy))
+    }
+
+    fn read(body: &[u8], _: &str) -> Result<Option<State>, IssuerError> {
         let record = opaque_record(body)?;
-        Ok(Some(Life {
+        let life = Life {
             use_from: record.use_from,
             expires_at: record.expires_at,
-        }))
+        };
+        Ok(Some(State::of(life, record.withdrawn_at)))
+    }
+
+    fn withdrawn(before: Option<&[u8]>, _: &str, at: i64) -> Result<Vec<u8>, IssuerError> {
+        let before = before.map(opaque_record).transpose()?.unwrap_or_default();
+        let record = OpaqueKeyRecord {
+            expires_at: at,
+            withdrawn_at: at,
+            ..before
+        };
+        Ok(record.encode_to_vec())
     }
 
     /// Under one name issuers must mean one key: otherwise one could not derive again what another issued.

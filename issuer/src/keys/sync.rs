@@ -1,12 +1,12 @@
 //! Brings the keys of an issuer and what the index says of them together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use tokenbind_index::{Delete, Document, DocumentKind, Expect, Put};
+use tokenbind_index::{Delete, Document, DocumentKind, Expect, Put, Revision};
 
 use super::ring::Ring;
-use super::shared::{Life, Shared};
+use super::shared::{Life, Shared, State};
 use crate::application::OUTLIVES_TOKENS_SECONDS;
 use crate::context::Issuer;
 use crate::error::IssuerError;
@@ -27,6 +27,13 @@ pub enum Renew {
     No,
 }
 
+/// What the index says of the keys of a kind.
+#[derive(Default)]
+struct Stored {
+    lives: HashMap<String, Life>,
+    withdrawn: HashSet<String>,
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Synced {
@@ -45,46 +52,96 @@ impl Issuer {
     /// not renewed: its document ends when nothing that it signed can live any more.
     pub(super) async fn sync<K: Shared>(&self, ring: &Ring<K>, renew: Renew) -> Result<Synced, IssuerError> {
         let now = self.now();
-        let stored = self.lives::<K>(now).await?;
+        let Stored { lives, withdrawn } = self.stored::<K>(now).await?;
+        self.heed(ring, &withdrawn).await?;
         let held = ring.held();
         // The first keys of an installation, or of an index that lost everything: there is nobody to wait for.
-        let wait = if stored.is_empty() {
+        let wait = if lives.is_empty() {
             Duration::ZERO
         } else {
             self.key_wait
         };
         let new_from = now.saturating_add_unsigned(wait.as_secs());
-        let use_from = |key: &K| stored.get(key.id()).map_or(new_from, |life| life.use_from);
-        let chosen = held.choose(now, use_from);
-        let lost = held.in_use().is_some_and(|key| !stored.contains_key(key.id()));
+        let use_from = |key: &K| lives.get(key.id()).map_or(new_from, |life| life.use_from);
+        let chosen = held.choose(now, use_from).ok_or(IssuerError::KeysWithdrawn(K::WORD))?;
+        // Whoever takes the place of a withdrawn one may have been about to end.
+        let (renew_chosen, at_once) = (held.is_bereft(), held.is_bereft().then_some(now));
+        let lost = held.in_use().is_some_and(|key| {
+            let published = lives.contains_key(key.id()) || held.is_withdrawn(key.id());
+            !published
+        });
         for key in held.from(chosen.id()) {
-            if renew == Renew::Yes || !stored.contains_key(key.id()) {
-                self.publish(key.as_ref(), new_from, None).await?;
+            if renew == Renew::Yes || renew_chosen || !lives.contains_key(key.id()) {
+                self.publish(key.as_ref(), new_from, at_once).await?;
             }
         }
         if ring.activate(chosen.id()) {
             telemetry::key_in_use(K::WORD, chosen.id());
         }
-        let active_from = use_from(chosen);
+        let active_from = at_once.unwrap_or_else(|| use_from(chosen));
         telemetry::key_used_since(K::WORD, active_from);
         Ok(Synced {
-            newest_from: use_from(held.newest()),
+            newest_from: at_once.unwrap_or_else(|| use_from(held.newest())),
             active_from,
-            lacking: stored.into_keys().filter(|id| held.find(id).is_none()).collect(),
+            lacking: lives.into_keys().filter(|id| held.find(id).is_none()).collect(),
             lost,
         })
     }
 
-    /// The live documents of a kind that are of this installation.
-    async fn lives<K: Shared>(&self, now: i64) -> Result<HashMap<String, Life>, IssuerError> {
-        let mut lives = HashMap::new();
+    /// Does nothing any more with what the index says is withdrawn, and says so again where the index has lost it. Where nothing is left
+    /// then, makes another key if this issuer makes keys.
+    async fn heed<K: Shared>(&self, ring: &Ring<K>, withdrawn: &HashSet<String>) -> Result<(), IssuerError> {
+        for id in ring.withdraw(withdrawn.iter().cloned()) {
+            tracing::warn!(
+                kind = K::WORD,
+                key_id = id,
+                "a key was withdrawn: it is not used any more"
+            );
+        }
+        let held = ring.held();
+        for id in held.withdrawn().difference(withdrawn) {
+            self.bar::<K>(id).await?;
+        }
+        if held.iter().next().is_some() {
+            return Ok(());
+        }
+        match self.replace(ring).await {
+            Err(IssuerError::OnlyOne(_)) => Err(IssuerError::KeysWithdrawn(K::WORD)),
+            replaced => replaced,
+        }
+    }
+
+    /// The live documents of a kind that are of this installation, and what is withdrawn.
+    async fn stored<K: Shared>(&self, now: i64) -> Result<Stored, IssuerError> {
+        let mut stored = Stored::default();
         for (id, document) in self.documents(K::KIND).await? {
-            let life = K::read(&document.body, &self.issuer_url)?;
-            if let Some(life) = life.filter(|life| life.expires_at > now) {
-                lives.insert(id, life);
+            match K::read(&document.body, &self.issuer_url)? {
+                Some(State::Good(life)) if life.expires_at > now => drop(stored.lives.insert(id, life)),
+                Some(State::Withdrawn) => drop(stored.withdrawn.insert(id)),
+                Some(State::Good(_)) | None => {}
             }
         }
-        Ok(lives)
+        Ok(stored)
+    }
+
+    /// Writes down that a key is withdrawn, also where that stands there already: only what this writes is known to be durable. The
+    /// answer is when.
+    pub(super) async fn bar<K: Shared>(&self, id: &str) -> Result<Revision, IssuerError> {
+        for _ in 0..ATTEMPTS {
+            let before = self.store.document(K::KIND, id).await?;
+            let expect = before
+                .as_ref()
+                .map_or(Expect::Absent, |document| Expect::Version(document.version));
+            let before = before.as_ref().map(|document| document.body.as_slice());
+            let body = K::withdrawn(before, &self.issuer_url, self.now())?;
+            match self.store.put_document(K::KIND, id, body, expect).await? {
+                Put::Stored { version, .. } => return Ok(version),
+                Put::Conflict => {}
+            }
+        }
+        Err(IssuerError::Unavailable(
+            "other issuers keep publishing the same key".to_owned(),
+        ))
     }
 
     /// Publishes one key, or moves its end on. `use_from` counts where it is new; `instead` is from when on it is used whatever
@@ -106,11 +163,15 @@ impl Issuer {
                 if let Some(problem) = key.conflict(&document.body, &self.issuer_url)? {
                     return Err(IssuerError::Internal(problem));
                 }
-                let before = K::read(&document.body, &self.issuer_url)?;
-                if let Some(before) = before.filter(|before| before.expires_at > now) {
-                    // Another issuer's clock may be ahead: an end is never moved back.
-                    life.expires_at = life.expires_at.max(before.expires_at);
-                    life.use_from = before.use_from;
+                match K::read(&document.body, &self.issuer_url)? {
+                    // It comes to be known with the next look.
+                    Some(State::Withdrawn) => return Ok(()),
+                    Some(State::Good(before)) if before.expires_at > now => {
+                        // Another issuer's clock may be ahead: an end is never moved back.
+                        life.expires_at = life.expires_at.max(before.expires_at);
+                        life.use_from = before.use_from;
+                    }
+                    Some(State::Good(_)) | None => {}
                 }
                 expect = Expect::Version(document.version);
             }
@@ -132,8 +193,8 @@ impl Issuer {
     pub(super) async fn drop_expired<K: Shared>(&self) -> Result<(), IssuerError> {
         let now = self.now();
         for (key_id, document) in self.documents(K::KIND).await? {
-            let life = K::read(&document.body, &self.issuer_url)?;
-            if life.is_none_or(|life| life.expires_at > now) {
+            let state = K::read(&document.body, &self.issuer_url)?;
+            if !matches!(state, Some(State::Good(life)) if life.expires_at <= now) {
                 continue;
             }
             let expect = Expect::Version(document.version);

@@ -75,6 +75,13 @@ impl RotationTimer {
         }
     }
 
+    /// Makes a key at once, in the place of those that are there.
+    pub(super) fn make_next(&self, issuer: &Issuer) -> Result<(), KeyFileError> {
+        // The file of the key that comes next may be there: its name is from then.
+        let at = issuer.clock.now_seconds() + issuer.key_wait.as_secs() + 1;
+        self.make(at, issuer.entropy.as_ref())
+    }
+
     fn make(&self, at: u64, entropy: &dyn Entropy) -> Result<(), KeyFileError> {
         let path = self.directory.join(file_name(at));
         let failed = |problem: &dyn std::fmt::Display| KeyFileError::new(&path, problem);

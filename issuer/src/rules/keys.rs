@@ -143,7 +143,7 @@ impl Pod {
     /// Which key new tokens are derived with.
     async fn uses(&self) -> String {
         self.issuer.keep_keys(Renew::No).await.unwrap();
-        self.issuer.opaque_keys.in_use().to_string()
+        self.issuer.opaque_keys.in_use().unwrap().to_string()
     }
 }
 

@@ -3,6 +3,9 @@
 mod access;
 mod applications;
 mod bindings;
+mod clock;
+mod key_set;
 mod keys;
 mod password;
 mod revoke;
+mod withdrawn_keys;

@@ -129,6 +129,7 @@ pub(crate) async fn serve(tls: Option<ServerTls>) -> SocketAddr {
         issuer_url: "https://issuer.example".into(),
         keys: Arc::new(KeyRing::generate(entropy.as_ref()).unwrap()),
         opaque_keys,
+        last_keys: Arc::default(),
         key_wait: Duration::ZERO,
         rotation: None,
         passwords: Arc::new(PasswordPool::for_this_machine(entropy.as_ref()).unwrap()),

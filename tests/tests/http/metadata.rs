@@ -81,7 +81,10 @@ async fn c73_the_metadata_are_true() {
 
     // Both may be kept for a while, and whoever has them is not sent them again.
     for (path, first) in [(METADATA, &answer), (JWKS, &keys)] {
-        assert_eq!(first.header("cache-control"), "public, max-age=300", "{path}");
+        let max_age = first.header("cache-control").strip_prefix("public, max-age=");
+        let max_age: u32 = max_age.unwrap().parse().unwrap();
+        // What the keys were kept here counts.
+        assert!(max_age <= 300 && (path == JWKS || max_age == 300), "{path}: {max_age}");
         let again = setting
             .issuer
             .send(Request::get(path).header("if-none-match", first.header("etag")), "")

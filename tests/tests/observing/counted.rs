@@ -1,7 +1,7 @@
 //! What alerts watch is counted when it happens, and not before.
 
 use tokenbind_proto::v1::TokenFormat;
-use tokenbind_tests::{DEADLINE, Stack, client_credentials, wait_until};
+use tokenbind_tests::{DEADLINE, Resource, Stack, client_credentials, wait_until};
 
 use crate::exposed::get;
 
@@ -57,8 +57,26 @@ async fn what_fails_is_counted() {
     assert_values(&validator, &[(&facts("index"), 1.0), (&facts("cache"), 2.0)]).await;
 
     // No replica has it (R6).
-    stack.revoke(&app, &token).await.unwrap_err();
+    let unconfirmed = stack.revoke(&app, &token).await.unwrap_err();
+    assert!(unconfirmed.message().contains("repeat it"), "{unconfirmed:?}");
     assert_values(&issuer, &[(not_revoked, 1.0), (unavailable, 1.0), (full, 0.0)]).await;
+
+    let stranger = Resource {
+        secret: "wrong".to_owned(),
+        ..api.clone()
+    };
+    stack.judge(&stranger, Default::default()).await.unwrap_err();
+    assert_values(&validator, &[("tokenbind_callers_refused_total", 1.0)]).await;
+
+    // An issuer that starts now has nothing to publish it to, and says once what is missing.
+    let installation = stack.installation.as_ref().unwrap();
+    let (late, _) = installation.start_issuer(&["--redis-min-replicas", "1", "--redis-wait-ms", "50"]);
+    let told = late.log().matches("keys and catalog cannot be published").count();
+    assert!(
+        told == 1 && late.log().contains("ask for fewer (--redis-min-replicas)"),
+        "{}",
+        late.log()
+    );
 
     let mut redis = stack.redis.as_ref().unwrap().connection();
     redis::cmd("CONFIG")

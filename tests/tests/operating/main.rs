@@ -6,3 +6,4 @@ mod audit;
 mod catalog;
 mod clock;
 mod rotating;
+mod withdrawing;

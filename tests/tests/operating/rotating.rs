@@ -112,13 +112,13 @@ async fn call(name: String, app: App, api: Resource, clients: [Client; 2], stop:
 }
 
 /// Which key signed; `None` for an opaque token.
-fn kid(token: &str) -> Option<String> {
+pub(crate) fn kid(token: &str) -> Option<String> {
     let header = URL_SAFE_NO_PAD.decode(token.split_once('.')?.0).ok()?;
     let header: Value = serde_json::from_slice(&header).ok()?;
     header["kid"].as_str().map(str::to_owned)
 }
 
-async fn key_set(client: &Client) -> (Vec<Value>, String) {
+pub(crate) async fn key_set(client: &Client) -> (Vec<Value>, String) {
     let set = client
         .keys()
         .get_key_set(GetKeySetRequest {})

@@ -204,12 +204,16 @@ impl<T> Documents<T> {
 
     /// A stamp that turns old with the next change of a document.
     pub(crate) async fn stamp(&self, id: &str) -> Result<Stamp, IndexError> {
+        self.stamp_of(&self.handle(id)).await
+    }
+
+    /// The same by a handle.
+    pub(crate) async fn stamp_of(&self, handle: &Kept<T>) -> Result<Stamp, IndexError> {
         let unheard = || IndexError::Unavailable("changes are not being told".to_owned());
         let tracking = self.tracking.as_deref().ok_or_else(unheard)?;
-        let handle = self.handle(id);
         match &*handle.last.load() {
             Some(last) if tracking.is_current(&last.1) => Ok(last.1),
-            _ => self.renew(&handle, tracking).await.map(|(_, stamp)| stamp),
+            _ => self.renew(handle, tracking).await.map(|(_, stamp)| stamp),
         }
     }
 

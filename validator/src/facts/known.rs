@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokenbind_index::Stamp;
 
 use super::documents::Kept;
-use super::{ApplicationFacts, TokenFacts};
+use super::{ApplicationFacts, KeyFacts, TokenFacts};
 
 /// The facts of a token, and, where they may be kept, what says for how long. One piece of memory, because there may be
 /// millions.
@@ -19,6 +19,8 @@ pub struct KnownToken {
 /// What facts that are kept need.
 pub(super) struct Keeping {
     pub(super) application: Arc<Kept<ApplicationFacts>>,
+    /// With which it was made.
+    pub(super) key: Arc<Kept<KeyFacts>>,
     /// Taken before the facts were read.
     pub(super) stamp: Stamp,
 }

@@ -8,6 +8,7 @@ mod claims;
 mod documents;
 mod grants;
 mod jwt;
+mod key;
 mod key_set;
 mod known;
 mod reach;
@@ -31,6 +32,7 @@ use crate::verdict::Freshness;
 pub use cache::CacheLimits;
 pub use documents::Bound;
 pub(crate) use documents::{Documents, Moment};
+pub use key::KeyFacts;
 pub use known::KnownToken;
 pub(crate) use reach::Reach;
 pub use source::{FactInputs, FactSource};
@@ -193,6 +195,8 @@ pub struct Facts {
     pub token: Arc<KnownToken>,
     /// Its application, if there is one.
     pub application: Option<ApplicationFacts>,
+    /// The key that it was made with, if it is published.
+    pub key: Option<KeyFacts>,
     /// How they are known.
     pub freshness: Freshness,
 }

@@ -20,10 +20,10 @@ pub(super) fn facts(
     record: Option<TokenRecord>,
     grants: &Grants,
 ) -> Result<TokenFacts, Reason> {
-    let record = of_this_token(digest, &proven.locator, proven.claims.is_none(), record)?;
-    match proven.claims {
-        Some(claims) if !claims.agree_with(&record) => Err(Reason::TokenNotLive),
-        Some(claims) => Ok(signed(proven.locator, claims, record, grants)),
+    let record = of_this_token(digest, &proven.locator, proven.signed.is_none(), record)?;
+    match proven.signed {
+        Some(it) if !it.claims.agree_with(&record) => Err(Reason::TokenNotLive),
+        Some(it) => Ok(signed(proven.locator, it.claims, record, grants)),
         None => recorded(proven.locator, record, grants),
     }
 }

@@ -9,7 +9,7 @@ use tokenbind_index::{
     TokenDigest, TrackedIndex, UNTRUSTED, compare_clocks,
 };
 use tokenbind_proto::index::v1::{ApplicationRecord, TokenRecord};
-use tokenbind_proto::v1::Reason;
+use tokenbind_proto::v1::{Reason, TokenFormat};
 use tokenbind_runtime::metrics;
 
 use super::cache::{CacheLimits, FactCache, Found, Vacancy};
@@ -17,6 +17,7 @@ use super::claims::Claims;
 use super::documents::{Bound, Documents, Moment};
 use super::grants::Grants;
 use super::jwt::UnverifiedJwt;
+use super::key::Keys;
 use super::key_set::KeySet;
 use super::known::{Keeping, KnownToken};
 use super::reach::Reach;
@@ -65,7 +66,8 @@ pub struct FactSource {
     unproven: UnprovenReads,
     pub(super) tracking: Option<Arc<dyn TrackedIndex>>,
     pub(super) clock: Arc<dyn Clock>,
-    keys: KeySet,
+    key_set: KeySet,
+    pub(super) keys: Keys,
     grants: Grants,
     pub(super) applications: Documents<ApplicationFacts>,
     pub(super) cache: Option<FactCache>,
@@ -82,12 +84,19 @@ impl fmt::Debug for FactSource {
 pub(super) struct Proven {
     pub(super) locator: Locator,
     /// What a JWT's signature covers.
-    pub(super) claims: Option<Claims>,
+    pub(super) signed: Option<Signed>,
+}
+
+/// What a key has signed.
+pub(super) struct Signed {
+    pub(super) claims: Claims,
+    pub(super) kid: String,
 }
 
 impl FactSource {
     /// Facts from the index.
     pub fn new(inputs: FactInputs) -> Self {
+        let keys = Keys::new(&inputs);
         let FactInputs {
             store,
             tracking,
@@ -99,7 +108,8 @@ impl FactSource {
             .and_then(|tracking| FactCache::new(tracking, Arc::clone(&clock), limits));
         Self {
             grants: Grants::new(),
-            keys: KeySet::new(Arc::clone(&store), Arc::clone(&clock)),
+            key_set: KeySet::new(Arc::clone(&store), Arc::clone(&clock)),
+            keys,
             applications: Documents::new(
                 DocumentKind::Application,
                 application,
@@ -129,6 +139,7 @@ impl FactSource {
         };
         Some(Facts {
             application,
+            key: self.keys.kept(&token)?,
             freshness: moment.freshness(token.revision, consistency)?,
             token,
         })
@@ -170,6 +181,7 @@ impl FactSource {
         match cache.find(&digest).await {
             Found::Live(token) => Ok(Facts {
                 application: self.application_of(&token, bound).await?,
+                key: self.keys.get(&token, bound).await?,
                 freshness: kept(token.revision),
                 token,
             }),
@@ -186,18 +198,22 @@ impl FactSource {
     async fn read_now(&self, token: &str, digest: TokenDigest) -> Result<Facts, NoFacts> {
         let checked_at_us = self.clock.now_us();
         let proven = self.prove(token).await?;
-        let (record, application) = match &proven.claims {
-            // The name that was signed, so that both are read at the same time; the record has to agree with it.
-            Some(claims) => tokio::try_join!(
+        let (record, application, key) = match &proven.signed {
+            // The name that was signed, so that all are read at the same time; the record has to agree with it.
+            Some(Signed { claims, kid }) => tokio::try_join!(
                 self.store.read(&proven.locator),
-                self.application_now(claims.client_id())
+                self.application_now(claims.client_id()),
+                self.keys.now(TokenFormat::Jwt, kid),
             )?,
             None => match self.unproven.read(&proven.locator).await? {
                 Some(record) => {
-                    let application = self.application_now(&record.client_id).await?;
-                    (Some(record), application)
+                    let (application, key) = tokio::try_join!(
+                        self.application_now(&record.client_id),
+                        self.keys.now(TokenFormat::Opaque, &record.opaque_key_id),
+                    )?;
+                    (Some(record), application, key)
                 }
-                None => (None, None),
+                None => (None, None, None),
             },
         };
         let freshness = Freshness::of_index(checked_at_us, record.as_ref().map_or(0, |record| record.revision));
@@ -212,6 +228,7 @@ impl FactSource {
         Ok(Facts {
             token: Arc::new(token.into()),
             application,
+            key,
             freshness,
         })
     }
@@ -226,7 +243,7 @@ impl FactSource {
     ) -> Result<Facts, NoFacts> {
         let checked_at_us = self.clock.now_us();
         let proven = self.prove(token).await?;
-        if proven.claims.is_none()
+        if proven.signed.is_none()
             && let Err((reason, revision)) = self.look(digest, &proven).await?
         {
             vacancy.refuse(reason);
@@ -239,6 +256,7 @@ impl FactSource {
         };
         let revision = read.value.as_ref().map_or(0, |record| record.revision);
         let freshness = Freshness::of_index(checked_at_us, revision);
+        let key = self.keys.handle(proven.format(), &proven.key_id(read.value.as_ref()));
         let token = match record::facts(digest, proven, read.value, &self.grants) {
             Ok(token) => token,
             Err(reason) => {
@@ -248,12 +266,14 @@ impl FactSource {
         };
         let keeping = Keeping {
             application: self.applications.handle(&token.grant.client_id),
+            key,
             stamp: read.stamp,
         };
         let token = Arc::new(KnownToken::keeping(token, keeping));
         vacancy.fill(Arc::clone(&token));
         Ok(Facts {
             application: self.application_of(&token, bound).await?,
+            key: self.keys.get(&token, bound).await?,
             token,
             freshness,
         })
@@ -264,7 +284,7 @@ impl FactSource {
     async fn look(&self, digest: TokenDigest, proven: &Proven) -> Result<Result<(), (Reason, Revision)>, IndexError> {
         let record = self.unproven.read(&proven.locator).await?;
         let revision = record.as_ref().map_or(0, |record| record.revision);
-        let found = record::of_this_token(digest, &proven.locator, proven.claims.is_none(), record);
+        let found = record::of_this_token(digest, &proven.locator, proven.signed.is_none(), record);
         Ok(found.map(drop).map_err(|reason| (reason, revision)))
     }
 
@@ -304,13 +324,13 @@ impl FactSource {
             let opaque = OpaqueToken::decode(token).ok_or_else(|| self.refused_by_token(Reason::TokenMalformed))?;
             return Ok(Proven {
                 locator: opaque.locator,
-                claims: None,
+                signed: None,
             });
         }
         let jwt = UnverifiedJwt::parse(token).ok_or_else(|| self.refused_by_token(Reason::TokenMalformed))?;
-        let key = self.keys.find(&jwt.kid).await?;
+        let key = self.key_set.find(&jwt.kid).await?;
         let key = key.ok_or_else(|| self.refused_by_token(Reason::SignatureInvalid))?;
-        let proven = jwt.verify(&key).and_then(|claims| self.check_claims(claims));
+        let proven = jwt.verify(&key).and_then(|claims| self.check_claims(claims, jwt.kid));
         proven.map_err(|reason| self.refused_by_token(reason))
     }
 
@@ -320,7 +340,7 @@ impl FactSource {
     }
 
     /// What a JWT says of its own time is looked at before the index is asked.
-    fn check_claims(&self, claims: Claims) -> Result<Proven, Reason> {
+    fn check_claims(&self, claims: Claims, kid: String) -> Result<Proven, Reason> {
         let now_us = self.clock.now_us();
         if claims.exp.as_micros() <= now_us {
             return Err(Reason::TokenExpired);
@@ -330,7 +350,7 @@ impl FactSource {
         }
         Ok(Proven {
             locator: Locator::decode(&claims.jti).ok_or(Reason::TokenMalformed)?,
-            claims: Some(claims),
+            signed: Some(Signed { claims, kid }),
         })
     }
 }

@@ -65,7 +65,10 @@ impl FactSource {
             age_us = age_us.max(known.age_us);
             application.as_deref().copied()
         };
+        let (key, known) = self.keys.of(token.grant.format).last_known_by(&keeping.key)?;
+        age_us = age_us.max(known.age_us);
         (age_us <= allow_stale_us).then(|| Facts {
+            key: key.as_deref().copied(),
             freshness: Freshness::of_cache(checked_at_us, token.revision, age_us),
             token,
             application,

@@ -15,7 +15,9 @@ use tokenbind_index::{
     Issue, IssuePolicy, Locator, ManualClock, Namespace, Nonce, OpaqueToken, SlotDefinition, Subject, TokenDigest,
     TrackedIndex,
 };
-use tokenbind_proto::index::v1::{ApplicationRecord, ResourceRecord, SecretDigest, SigningKeyRecord, TokenRecord};
+use tokenbind_proto::index::v1::{
+    ApplicationRecord, OpaqueKeyRecord, ResourceRecord, SecretDigest, SigningKeyRecord, TokenRecord,
+};
 use tokenbind_proto::v1::{self, BindingType, Reason, TokenFormat};
 
 use super::signer::Signer;
@@ -181,8 +183,27 @@ impl Fixture {
             issuer: issuer.to_owned(),
             expires_at: i64::try_from(self.now()).unwrap() + 86_400,
             use_from: 0,
+            withdrawn_at: 0,
         };
         self.put(DocumentKind::SigningKey, kid, record.encode_to_vec()).await;
+    }
+
+    /// As an issuer does it: the document stays, and says so.
+    pub(super) async fn withdraw_signing_key(&self, kid: &str) {
+        let record = SigningKeyRecord {
+            issuer: ISSUER.to_owned(),
+            withdrawn_at: i64::try_from(self.now()).unwrap(),
+            ..SigningKeyRecord::default()
+        };
+        self.put(DocumentKind::SigningKey, kid, record.encode_to_vec()).await;
+    }
+
+    pub(super) async fn withdraw_opaque_key(&self, name: &str) {
+        let record = OpaqueKeyRecord {
+            withdrawn_at: i64::try_from(self.now()).unwrap(),
+            ..OpaqueKeyRecord::default()
+        };
+        self.put(DocumentKind::OpaqueKey, name, record.encode_to_vec()).await;
     }
 
     pub(super) fn locator(&self, spec: &Spec, format: TokenFormat) -> Locator {

@@ -315,8 +315,8 @@ async fn a_batch_answers_in_order() {
         .collect();
     let reasons: Vec<_> = answers.iter().map(ValidateTokenResponse::reason).collect();
     assert_eq!(reasons, expected);
-    // Two reads for each live token, one list of keys and its end, and the caller once.
-    assert_eq!(service.fixture.store.reads() - reads, 2 * 666 + 2 + 1);
+    // Of each live token its record, application and key, one list of keys and its end, and the caller once.
+    assert_eq!(service.fixture.store.reads() - reads, 3 * 666 + 2 + 1);
 }
 
 #[tokio::test]

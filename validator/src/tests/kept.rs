@@ -189,7 +189,9 @@ async fn r4_what_was_read_of_an_application_as_of_now_counts_from_then_on() {
 #[tokio::test]
 async fn questions_about_one_token_are_one_read() {
     let fixture = fixture().await;
+    // The application and the key are known.
     known(&fixture).await;
+    fixture.reason(&fixture.opaque(&Spec::bound_to("phone")).await).await;
     let token = fixture.opaque(&Spec::default()).await;
     let reads = fixture.store.reads();
     let verdicts = join_all((0..64).map(|_| fixture.verdict(&token))).await;

@@ -99,6 +99,7 @@ impl Case {
         let facts = Facts {
             token: Arc::new(self.token.clone().into()),
             application: Some(self.application),
+            key: None,
             freshness: Freshness::of_token(0),
         };
         let resource = Resource::from(self.resource.clone());

@@ -65,6 +65,7 @@ enum End {
     AllRevoked,
     Deleted,
     NotAccepted,
+    KeyWithdrawn,
 }
 
 impl End {
@@ -116,6 +117,15 @@ impl End {
                 fixture.put_resource(refusing, vec![secret(SECRET, 0)]).await;
                 Reason::ClientNotAccepted
             }
+            Self::KeyWithdrawn if opaque => {
+                // The one that the records of the fixture name.
+                fixture.withdraw_opaque_key("").await;
+                Reason::TokenNotLive
+            }
+            Self::KeyWithdrawn => {
+                fixture.withdraw_signing_key("key-1").await;
+                Reason::SignatureInvalid
+            }
         }
     }
 }
@@ -130,6 +140,7 @@ async fn every_end_of_a_token_is_told_at_once() {
         End::AllRevoked,
         End::Deleted,
         End::NotAccepted,
+        End::KeyWithdrawn,
     ] {
         for opaque in [false, true] {
             let service = service().await;

@@ -2,6 +2,7 @@
 
 mod generate;
 mod signing;
+mod withdraw;
 
 use clap::Subcommand;
 
@@ -16,6 +17,8 @@ pub(crate) enum KeysCommand {
     List,
     /// Makes the issuers sign with a new key, when everybody who verifies knows it: the newest of their directories, or a generated one
     Rotate(signing::RotateArgs),
+    /// Withdraws a key that leaked, for good: what it made is refused everywhere, and another key is used at once
+    Withdraw(withdraw::WithdrawArgs),
     /// Writes a new private key for an issuer into a file that only its owner may read; asks no server
     Generate(generate::GenerateArgs),
 }
@@ -24,6 +27,7 @@ pub(crate) async fn run(command: KeysCommand, session: Session, output: Output) 
     match command {
         KeysCommand::List => signing::list(session, output).await,
         KeysCommand::Rotate(arguments) => signing::rotate(&arguments, session, output).await,
+        KeysCommand::Withdraw(arguments) => withdraw::run(arguments, session, output).await,
         KeysCommand::Generate(arguments) => generate::run(&arguments, output),
     }
 }

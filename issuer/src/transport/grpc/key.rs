@@ -2,14 +2,22 @@
 
 use prost_types::Timestamp;
 use tokenbind_proto::v1::key_service_server::KeyService;
-use tokenbind_proto::v1::{GetKeySetRequest, GetKeySetResponse, RotateSigningKeyRequest, RotateSigningKeyResponse};
+use tokenbind_proto::v1::{
+    GetKeySetRequest, GetKeySetResponse, KeyUse, RotateSigningKeyRequest, RotateSigningKeyResponse, WithdrawKeyRequest,
+    WithdrawKeyResponse,
+};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::access::require_admin;
 use super::status::to_status;
 use crate::admin_access::AdminAccess;
 use crate::context::Issuer;
+use crate::error::IssuerError;
 use crate::keys::When;
+use crate::telemetry;
+
+/// Longer than the name of any key. Bytes.
+const MAX_KEY_ID_BYTES: usize = 256;
 
 /// Answers and rotates the keys that sign JWTs.
 #[derive(Clone)]
@@ -56,4 +64,36 @@ impl KeyService for KeyRpc {
             }),
         }))
     }
+
+    async fn withdraw_key(
+        &self,
+        request: Request<WithdrawKeyRequest>,
+    ) -> Result<Response<WithdrawKeyResponse>, Status> {
+        let administrator = require_admin(&self.access, &request).await?;
+        let request = request.into_inner();
+        let key_id = request.key_id.as_str();
+        check_key_id(key_id).map_err(to_status)?;
+        let (kind, withdrawn) = match request.r#use() {
+            KeyUse::Signing => ("signing", self.issuer.withdraw_signing_key(key_id).await),
+            KeyUse::Opaque => ("opaque", self.issuer.withdraw_opaque_key(key_id).await),
+            KeyUse::Unspecified => {
+                let error = IssuerError::invalid_field("use", "must be KEY_USE_SIGNING or KEY_USE_OPAQUE");
+                return Err(to_status(error));
+            }
+        };
+        let withdrawal = withdrawn.map_err(to_status)?;
+        telemetry::key_withdrawn(kind, key_id, &administrator.client_id, withdrawal.revision);
+        Ok(Response::new(WithdrawKeyResponse {
+            active_key_id: withdrawal.active_key_id,
+            revision: withdrawal.revision,
+        }))
+    }
+}
+
+fn check_key_id(key_id: &str) -> Result<(), IssuerError> {
+    if (1..=MAX_KEY_ID_BYTES).contains(&key_id.len()) {
+        return Ok(());
+    }
+    let problem = format!("must be 1 to {MAX_KEY_ID_BYTES} bytes");
+    Err(IssuerError::invalid_field("key_id", problem))
 }

@@ -10,6 +10,9 @@ use crate::error::IssuerError;
 /// When a caller may try again where nothing better is known.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// R6: an error, though it may be so.
+const UNCONFIRMED: &str = "the revocation may be done, but is not confirmed: repeat it until it is, which does no harm";
+
 /// The status of an error. What the error keeps for the log goes there, and nowhere else.
 pub fn to_status(error: IssuerError) -> Status {
     let reason = error.reason();
@@ -44,6 +47,10 @@ pub fn to_status(error: IssuerError) -> Status {
             Code::Aborted,
             format!("the {what} was changed meanwhile: read it and try again"),
         ),
+        IssuerError::OnlyOne(what) => plain(
+            Code::FailedPrecondition,
+            format!("the issuer has no other {what} to use in its place: give it one first"),
+        ),
         IssuerError::BindingLimitReached => plain(
             Code::FailedPrecondition,
             "the subject has as many live bindings as the application allows".to_owned(),
@@ -63,6 +70,14 @@ pub fn to_status(error: IssuerError) -> Status {
         ),
         IssuerError::Unavailable(detail) => {
             tracing::warn!(detail, "a request could not be answered");
+            retry_after(Code::Unavailable, reason, "temporarily unavailable", RETRY)
+        }
+        IssuerError::Unconfirmed(detail) => {
+            tracing::warn!(detail, "a revocation is not confirmed");
+            retry_after(Code::Unavailable, reason, UNCONFIRMED, RETRY)
+        }
+        error @ IssuerError::KeysWithdrawn(_) => {
+            tracing::warn!(detail = %error, "a request could not be answered");
             retry_after(Code::Unavailable, reason, "temporarily unavailable", RETRY)
         }
         IssuerError::Internal(detail) => {

@@ -39,6 +39,14 @@ pub(super) fn to_answer(error: IssuerError) -> OAuthError {
             tracing::warn!(detail, "a request could not be answered");
             OAuthError::unavailable(RETRY)
         }
+        IssuerError::Unconfirmed(detail) => {
+            tracing::warn!(detail, "a revocation is not confirmed");
+            OAuthError::unavailable(RETRY)
+        }
+        error @ IssuerError::KeysWithdrawn(_) => {
+            tracing::warn!(detail = %error, "a request could not be answered");
+            OAuthError::unavailable(RETRY)
+        }
         IssuerError::Internal(detail) => {
             tracing::error!(detail, "a request failed");
             OAuthError::internal()
@@ -50,7 +58,8 @@ pub(super) fn to_answer(error: IssuerError) -> OAuthError {
         | IssuerError::NotFound(_)
         | IssuerError::AlreadyExists(_)
         | IssuerError::DeclaredInCatalog(_)
-        | IssuerError::Conflict(_) => {
+        | IssuerError::Conflict(_)
+        | IssuerError::OnlyOne(_) => {
             tracing::error!(reason, "a request failed with an error that it cannot have");
             OAuthError::internal()
         }

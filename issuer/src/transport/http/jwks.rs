@@ -8,16 +8,13 @@ use tokenbind_runtime::http::cacheable;
 use super::error::to_answer;
 use crate::context::Issuer;
 
-/// How long a verifier may keep the keys: a new one is published for at least as long before it signs.
-pub const MAX_AGE_SECONDS: u32 = 300;
-
 pub(super) async fn answer(State(issuer): State<Issuer>, headers: HeaderMap) -> Response {
-    match issuer.key_set().await {
-        Ok(set) => cacheable(
+    match issuer.published_keys().await {
+        Ok(keys) => cacheable(
             &headers,
             HeaderValue::from_static("application/jwk-set+json"),
-            set.jwks.to_string(),
-            MAX_AGE_SECONDS,
+            keys.jwks.to_string(),
+            keys.max_age_seconds,
         ),
         Err(error) => to_answer(error).into_response(),
     }

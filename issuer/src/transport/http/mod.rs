@@ -12,7 +12,6 @@ use tokenbind_runtime::http::{HttpRoutes, path_of};
 
 use crate::context::Issuer;
 
-pub use self::jwks::MAX_AGE_SECONDS;
 use self::metadata::Metadata;
 
 /// Below the issuer identifier.

@@ -38,7 +38,7 @@ struct Look {
     resource: Arc<Resource>,
     verdict: Verdict,
     /// Empty where nothing will be told any more.
-    stamps: Option<[Stamp; 3]>,
+    stamps: Option<[Stamp; 4]>,
 }
 
 impl Watch {
@@ -121,14 +121,14 @@ impl Watch {
         Ok((resource, verdict))
     }
 
-    async fn stamps(&self, resource: &Resource, verdict: &Verdict) -> Result<[Stamp; 3], Status> {
+    async fn stamps(&self, resource: &Resource, verdict: &Verdict) -> Result<[Stamp; 4], Status> {
         let Some(token) = verdict.token.as_deref().filter(|_| self.grpc.calls.is_heard()) else {
             return Err(status::unheard());
         };
         let question = self.checked.clone().question(&self.request, resource);
         let stamps = self.grpc.validator.stamps(&question, token).await;
-        let [token, application] = stamps.map_err(|_| status::unheard())?;
+        let [token, application, key] = stamps.map_err(|_| status::unheard())?;
         let resource = self.grpc.callers.stamp(resource.id()).await;
-        Ok([token, application, resource.map_err(|_| status::unheard())?])
+        Ok([token, application, key, resource.map_err(|_| status::unheard())?])
     }
 }
