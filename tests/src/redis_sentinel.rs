@@ -166,11 +166,12 @@ impl Sentinel {
             let name = MASTER_NAME;
             let tls_port = tls.map(|_| free_port());
             let secure = tls.zip(tls_port).map(|(tls, port)| tls.member_settings(port));
-            let secure: String = secure
-                .unwrap_or_default()
+            let secure = secure.unwrap_or_default();
+            let secure: Vec<_> = secure
                 .chunks(2)
                 .map(|setting| format!("{} {}\n", setting[0].trim_start_matches("--"), setting[1]))
                 .collect();
+            let secure = secure.concat();
             let configuration = format!(
                 "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor {name} 127.0.0.1 {primary_port} 2\n\
                  sentinel down-after-milliseconds {name} 1000\nsentinel failover-timeout {name} 4000\n\

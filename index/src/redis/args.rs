@@ -151,7 +151,7 @@ mod tests {
         Command::parse_from(args)
             .redis
             .options(Some(Namespace::default()), |name, problem| {
-                told.push(format!("{name}: {problem}"))
+                told.push(format!("{name}: {problem}"));
             });
         told.join("\n")
     }

@@ -1,6 +1,6 @@
 //! What alerts watch is counted when it happens, and not before.
 
-use tokenbind_proto::v1::TokenFormat;
+use tokenbind_proto::v1::{TokenFormat, ValidateTokenRequest};
 use tokenbind_tests::{DEADLINE, Resource, Stack, client_credentials, wait_until};
 
 use crate::exposed::get;
@@ -65,7 +65,10 @@ async fn what_fails_is_counted() {
         secret: "wrong".to_owned(),
         ..api.clone()
     };
-    stack.judge(&stranger, Default::default()).await.unwrap_err();
+    stack
+        .judge(&stranger, ValidateTokenRequest::default())
+        .await
+        .unwrap_err();
     assert_values(&validator, &[("tokenbind_callers_refused_total", 1.0)]).await;
 
     // An issuer that starts now has nothing to publish it to, and says once what is missing.

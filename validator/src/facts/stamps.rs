@@ -21,15 +21,12 @@ impl FactSource {
             .and_then(|cache| cache.last(&TokenDigest::of(token)));
         let kept = kept.as_deref().and_then(KnownToken::kept);
         let kept = kept.filter(|keeping| tracking.is_current(&keeping.stamp));
-        let (record, key) = match kept {
-            Some(keeping) => {
-                let keys = self.keys.of(facts.grant.format);
-                (keeping.stamp, keys.stamp_of(&keeping.key).await?)
-            }
-            None => {
-                let read = tracking.read_tracked(&facts.locator).await?;
-                (read.stamp, self.key_stamp(token, read.value.as_ref()).await?)
-            }
+        let (record, key) = if let Some(keeping) = kept {
+            let keys = self.keys.of(facts.grant.format);
+            (keeping.stamp, keys.stamp_of(&keeping.key).await?)
+        } else {
+            let read = tracking.read_tracked(&facts.locator).await?;
+            (read.stamp, self.key_stamp(token, read.value.as_ref()).await?)
         };
         let application = self.applications.stamp(&facts.grant.client_id).await?;
         Ok([record, application, key])

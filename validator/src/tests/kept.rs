@@ -144,9 +144,10 @@ async fn what_was_refused_as_of_now_is_refused_from_then_on() {
     let fixture = fixture().await;
     fixture.store.delay(true);
     for opaque in [false, true] {
-        let token = match opaque {
-            true => fixture.opaque(&Spec::default()).await,
-            false => fixture.jwt(&Spec::default()).await,
+        let token = if opaque {
+            fixture.opaque(&Spec::default()).await
+        } else {
+            fixture.jwt(&Spec::default()).await
         };
         assert_eq!(fixture.reason(&token).await, Reason::Valid);
         let home = Spec::default().subject.home();
