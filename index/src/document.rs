@@ -87,6 +87,15 @@ pub enum Delete {
     Conflict,
 }
 
+/// What is not there though it should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LostDocuments {
+    /// Their ids.
+    pub ids: Vec<String>,
+    /// After which id to go on; `None` at the end.
+    pub next: Option<String>,
+}
+
 /// Holds documents. Each method is one atomic step; they do not expire.
 #[async_trait]
 pub trait DocumentStore: Send + Sync + 'static {
@@ -120,8 +129,16 @@ pub trait DocumentStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(String, Document)>, IndexError>;
 
-    /// How many of these documents there are: cheaper than reading them.
-    async fn count_documents(&self, kind: DocumentKind, ids: &[&str]) -> Result<usize, IndexError>;
+    /// Looks at `limit` ids, as [`Self::documents`] does, for documents that the store has lost although nobody deleted them. Not one
+    /// atomic step: one that is being deleted at the moment looks lost. A store that keeps what it was given has none.
+    async fn lost_documents(
+        &self,
+        _kind: DocumentKind,
+        _after: Option<&str>,
+        _limit: usize,
+    ) -> Result<LostDocuments, IndexError> {
+        Ok(LostDocuments::default())
+    }
 
     /// Raises a document's generation; `None` if there is no such document.
     async fn raise_generation(

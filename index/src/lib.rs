@@ -35,7 +35,7 @@ mod tracking;
 pub use attempts::{AttemptCounter, AttemptCounters, AttemptKey, AttemptKind, AttemptLimit, Wait};
 pub use binding::{ApplicationTag, BindingId, BindingIdTooLong, BindingRef, BindingTag, BindingValue};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use document::{Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Put};
+pub use document::{Delete, Document, DocumentKind, DocumentStore, Expect, Generation, LostDocuments, Put};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::IndexError;
 pub use family::{

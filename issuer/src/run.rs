@@ -180,7 +180,8 @@ async fn follow_catalog(issuer: &Issuer, catalog: &mut CatalogSource, unpublishe
     Ok(())
 }
 
-/// Does again and again what [`prepare`] did, as far as it is needed.
+/// Does again and again what [`prepare`] did, as far as it is needed. What is wrong with the catalog does not hold up the keys: they
+/// would end, and with them every JWT.
 async fn keep_published(mut keeper: Keeper, published: Arc<AtomicBool>) {
     let refresh = Duration::from_secs(REFRESH_SECONDS);
     let mut due = Instant::now() + refresh;
@@ -188,35 +189,47 @@ async fn keep_published(mut keeper: Keeper, published: Arc<AtomicBool>) {
     loop {
         sleep(wait).await;
         let is_due = Instant::now() >= due;
-        let outcome = match keeper.keep().await {
+        let cataloged = keeper.keep_catalog().await;
+        let kept = keeper.issuer.keep_keys(Renew::No).await.map_err(RunError::Keys);
+        let (outcome, renewed) = match (cataloged, kept) {
             // A store that does not answer is for the readiness to tell.
-            Err(error) if error.may_pass() => continue,
-            Err(error) => {
+            (Err(error), _) | (_, Err(error)) if error.may_pass() => continue,
+            (_, Err(error)) => {
                 if matches!(error, RunError::Keys(IssuerError::KeysWithdrawn(_))) {
                     // Who balances is to find an issuer that has another key.
                     published.store(false, Ordering::Release);
                 }
-                Err(error)
+                (Err(error), false)
             }
-            Ok(true) => {
-                tracing::warn!("the index has lost something that was published; publishing it again");
-                keeper.publish().await
+            (cataloged, Ok(keys_lost)) => {
+                let lost = keys_lost || matches!(cataloged, Ok(true));
+                if lost {
+                    tracing::warn!("the index has lost something that was published; publishing it again");
+                }
+                if lost || !published.load(Ordering::Acquire) {
+                    let outcome = keeper.publish().await;
+                    let renewed = outcome.is_ok();
+                    (outcome, renewed)
+                } else if is_due {
+                    let renewed = keeper.issuer.publish_keys().await.map_err(RunError::Keys);
+                    let renewed = renewed.map(|()| true);
+                    match renewed {
+                        Ok(renewed) => (cataloged.map(drop), renewed),
+                        Err(error) => (Err(error), false),
+                    }
+                } else if let Err(error) = cataloged {
+                    (Err(error), false)
+                } else {
+                    continue;
+                }
             }
-            Ok(false) if !published.load(Ordering::Acquire) => keeper.publish().await,
-            Ok(false) if is_due => keeper.issuer.publish_keys().await.map_err(RunError::Keys),
-            Ok(false) => continue,
         };
-        if outcome.is_ok() {
+        if renewed {
             published.store(true, Ordering::Release);
+            due = Instant::now() + refresh;
         }
         keeper.tell(outcome.as_ref().err());
-        wait = match outcome {
-            Ok(()) => {
-                due = Instant::now() + refresh;
-                LOOK_INTERVAL
-            }
-            Err(_) => REFRESH_RETRY,
-        };
+        wait = if outcome.is_ok() { LOOK_INTERVAL } else { REFRESH_RETRY };
     }
 }
 
@@ -242,24 +255,25 @@ impl Keeper {
         }
     }
 
+    /// The keys come whatever becomes of the catalog: without them nobody can verify anything.
     async fn publish(&self) -> Result<(), RunError> {
-        if let Some(catalog) = &self.catalog {
-            publish_catalog(&self.issuer, catalog.catalog()).await?;
-        }
-        self.issuer.publish_keys().await.map_err(RunError::Keys)
+        let cataloged = match &self.catalog {
+            Some(catalog) => publish_catalog(&self.issuer, catalog.catalog()).await,
+            None => Ok(()),
+        };
+        self.issuer.publish_keys().await.map_err(RunError::Keys)?;
+        cataloged
     }
 
-    /// Takes in what changed of the files. The answer says whether the index has lost something.
-    async fn keep(&mut self) -> Result<bool, RunError> {
-        let mut lost = false;
-        if let Some(catalog) = self.catalog.as_mut() {
-            follow_catalog(&self.issuer, catalog, &mut self.unpublished).await?;
-            let store = self.issuer.store.as_ref();
-            let found = self.patrol.finds_all(catalog.catalog(), store).await;
-            lost = !found.map_err(PublishError::from)?;
-        }
-        let keys_lost = self.issuer.keep_keys(Renew::No).await.map_err(RunError::Keys)?;
-        Ok(lost || keys_lost)
+    /// Takes in what changed of the catalog's file. The answer says whether the index has lost something of it.
+    async fn keep_catalog(&mut self) -> Result<bool, RunError> {
+        let Some(catalog) = self.catalog.as_mut() else {
+            return Ok(false);
+        };
+        follow_catalog(&self.issuer, catalog, &mut self.unpublished).await?;
+        let store = self.issuer.store.as_ref();
+        let found = self.patrol.finds_all(catalog.catalog(), store).await;
+        Ok(!found.map_err(PublishError::from)?)
     }
 
     /// Says once what is wrong, for as long as it stays the same, and that it is over.

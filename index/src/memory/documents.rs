@@ -139,12 +139,6 @@ impl DocumentStore for MemoryIndex {
             .collect())
     }
 
-    async fn count_documents(&self, kind: DocumentKind, ids: &[&str]) -> Result<usize, IndexError> {
-        let state = self.lock();
-        let stored = |id: &&&str| state.documents.stored.contains_key(&(kind, (**id).to_owned()));
-        Ok(ids.iter().filter(stored).count())
-    }
-
     async fn raise_generation(
         &self,
         kind: DocumentKind,

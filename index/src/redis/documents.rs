@@ -6,7 +6,7 @@ use redis::{Cmd, RedisResult};
 
 use super::route::{Operation, Touches};
 use super::{RedisIndex, corrupt};
-use crate::document::{Delete, Document, DocumentKind, DocumentStore, Expect, Generation, Put};
+use crate::document::{Delete, Document, DocumentKind, DocumentStore, Expect, Generation, LostDocuments, Put};
 use crate::error::IndexError;
 use crate::store::Revision;
 
@@ -129,21 +129,30 @@ impl DocumentStore for RedisIndex {
         }
     }
 
-    async fn count_documents(&self, kind: DocumentKind, ids: &[&str]) -> Result<usize, IndexError> {
+    async fn lost_documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<LostDocuments, IndexError> {
+        let mut ids = self.ids(kind, after, limit).await?;
         if ids.is_empty() {
-            return Ok(0);
+            return Ok(LostDocuments::default());
         }
-        let of_kind = self.keys.documents(kind);
+        let next = ids.last().filter(|_| ids.len() == limit).cloned();
         let mut pipeline = redis::pipe();
-        for id in ids {
-            // One that was deleted leaves its generation behind, so that there is a key says too little.
+        for id in &ids {
+            // One that was deleted is not listed any more, and may leave its generation behind.
             pipeline.add_command(present(&self.keys.document(kind, id)));
         }
+        let of_kind = self.keys.documents(kind);
         let found = self
             .run(Touches::Keys, &of_kind, Operation::Pipeline(&pipeline))
             .await?;
-        let found: Vec<bool> = found.0;
-        Ok(found.into_iter().filter(|present| *present).count())
+        let present: Vec<bool> = found.0;
+        let mut present = present.into_iter();
+        ids.retain(|_| present.next() == Some(false));
+        Ok(LostDocuments { ids, next })
     }
 
     async fn raise_generation(

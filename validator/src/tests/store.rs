@@ -178,10 +178,6 @@ impl DocumentStore for SwitchedStore {
         self.read_inner()?.documents(kind, after, limit).await
     }
 
-    async fn count_documents(&self, kind: DocumentKind, ids: &[&str]) -> Result<usize, IndexError> {
-        self.inner()?.count_documents(kind, ids).await
-    }
-
     async fn raise_generation(
         &self,
         kind: DocumentKind,
