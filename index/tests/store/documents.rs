@@ -183,3 +183,46 @@ async fn ids_are_just_values(on: Harness) {
         assert_eq!(document.body, id.as_bytes(), "{id:?}");
     }
 }
+
+/// What a store has lost although nobody deleted it is told, page by page; what was deleted is not.
+#[tokio::test]
+async fn a_lost_document_is_told_from_a_deleted_one() {
+    let on = Harness::redis().await;
+    let kind = DocumentKind::Application;
+    let put = async |id: &str| {
+        let put = on.store.put_document(kind, id, b"x".to_vec(), Expect::Absent).await;
+        assert!(matches!(put.expect("put"), Put::Stored { .. }));
+    };
+    let lost = async || {
+        let (mut ids, mut after) = (Vec::new(), None);
+        loop {
+            let page = on.store.lost_documents(kind, after.as_deref(), 2).await.expect("look");
+            ids.extend(page.ids);
+            after = page.next;
+            if after.is_none() {
+                return ids;
+            }
+        }
+    };
+    for id in ["a", "b"] {
+        put(id).await;
+    }
+    let mut connection = on.server().connection();
+    let keys = |connection: &mut redis::Connection| -> Vec<Vec<u8>> {
+        let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(connection).expect("keys");
+        keys.into_iter().filter(|key| !key.ends_with(b"}")).collect()
+    };
+    let others = keys(&mut connection);
+    for id in ["c", "d", "e"] {
+        put(id).await;
+    }
+    let delete = on.store.delete_document(kind, "b", Expect::Any, 60_000).await;
+    assert_eq!(delete.expect("delete"), Delete::Deleted);
+    assert_eq!(lost().await, [""; 0]);
+    for key in keys(&mut connection).iter().filter(|key| !others.contains(key)) {
+        redis::cmd("DEL").arg(key).exec(&mut connection).expect("lose");
+    }
+    assert_eq!(lost().await, ["c", "d", "e"]);
+    put("d").await;
+    assert_eq!(lost().await, ["c", "e"]);
+}
