@@ -1,11 +1,11 @@
 //! A run: load, faults in the middle of it, and the judgement.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokenbind_tests::history::{Fault, Gentleness, Loss, Micros, Promises, Recorder, Slot};
 use tokenbind_tests::{DEADLINE, wait_until};
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 
 use crate::load::Load;
 use crate::load::calls::Caller;
@@ -15,8 +15,11 @@ use crate::report::{judge, keep, say};
 use crate::rig::{APPLICATIONS, REPLICAS, Rig, Role, USERS};
 use crate::secured::Secured;
 
-/// Runs would take each other's processors.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+/// One at a time: runs would take each other's processors. More where this says so, because most of a long run is waiting.
+static AT_A_TIME: LazyLock<Semaphore> = LazyLock::new(|| {
+    let runs = std::env::var("TOKENBIND_TEST_FAULT_RUNS").ok();
+    Semaphore::new(runs.map_or(1, |runs| runs.parse().expect("TOKENBIND_TEST_FAULT_RUNS is a number")))
+});
 /// How many calls are answered between two faults.
 const BETWEEN: usize = 150;
 
@@ -81,7 +84,7 @@ pub(crate) trait Topology {
 
 /// Starts services over the store, and does one thing after another to both.
 pub(crate) async fn run<T: Topology>(start: impl FnOnce() -> T) {
-    let _one = ONE_AT_A_TIME.lock().await;
+    let _one = AT_A_TIME.acquire().await.unwrap();
     let mut plan = Plan::read();
     let schedule = plan.schedule(T::FAULTS, T::FEW);
     if schedule.is_empty() {
@@ -132,10 +135,11 @@ pub(crate) async fn run<T: Topology>(start: impl FnOnce() -> T) {
         });
     }
     between(&rig).await;
+    // Connections that the plagues have made are theirs.
+    load.stop();
     if let Some(plagues) = plagues {
         plagues.stop();
     }
-    load.stop();
     judge(T::NAME, plan.seed, &rig.recorder.history(rig.promises), recovery);
 }
 
