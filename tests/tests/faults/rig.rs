@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokenbind_tests::history::{Promises, Recorder};
 use tokenbind_tests::{
-    ADMIN_SECRET_SHA256, DEADLINE, ForeignKey, Installation, Process, channel, health, now, start_service,
-    validator_command, wait_until,
+    ADMIN_SECRET_SHA256, ForeignKey, Installation, Process, channel, health, now, start_service, validator_command,
+    wait_until,
 };
 use tonic::transport::Channel;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -18,6 +18,9 @@ use crate::secured::Secured;
 /// How long what validators keep may be used after the store was last heard. Half of what it is by default, so that twice as
 /// many faults are longer.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
+/// How long it may take until everything works again. Nothing is promised of that: a starved machine is slow, and a store whose
+/// replicas are late refuses to revoke.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// Of each kind of service.
 pub(crate) const REPLICAS: usize = 2;
 /// The validator that is killed again and again, where one is. Nothing else is done to it.
@@ -282,7 +285,7 @@ impl Rig {
 }
 
 async fn serves(channel: &Channel, role: Role, number: usize, status: ServingStatus) {
-    wait_until(&format!("{role:?} {number} is {status:?}"), DEADLINE, async || {
+    wait_until(&format!("{role:?} {number} is {status:?}"), PATIENCE, async || {
         (health(channel, "").await == Some(status)).then_some(())
     })
     .await;

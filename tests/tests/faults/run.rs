@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokenbind_tests::history::{Fault, Gentleness, Loss, Micros, Promises, Recorder, Slot};
-use tokenbind_tests::{DEADLINE, wait_until};
+use tokenbind_tests::wait_until;
 use tokio::sync::Semaphore;
 
 use crate::load::Load;
@@ -12,7 +12,7 @@ use crate::load::calls::Caller;
 use crate::plagues::{Dose, Plagues};
 use crate::plan::Plan;
 use crate::report::{judge, keep, say};
-use crate::rig::{APPLICATIONS, REPLICAS, Rig, Role, USERS};
+use crate::rig::{APPLICATIONS, PATIENCE, REPLICAS, Rig, Role, USERS};
 use crate::secured::Secured;
 
 /// One at a time: runs would take each other's processors. More where this says so, because most of a long run is waiting.
@@ -162,7 +162,7 @@ impl Drop for Kept {
 /// Waits while the load goes on.
 async fn between(rig: &Rig) {
     let enough = rig.recorder.answered() + BETWEEN;
-    wait_until("the load goes on", DEADLINE, async || {
+    wait_until("the load goes on", PATIENCE, async || {
         (rig.recorder.answered() >= enough).then_some(())
     })
     .await;
@@ -181,7 +181,7 @@ async fn working(rig: &Rig) {
                 subject: USERS + application,
                 device: 1_000 + issuer,
             };
-            wait_until("a token is issued, allowed and revoked", DEADLINE, async || {
+            wait_until("a token is issued, allowed and revoked", PATIENCE, async || {
                 let token = caller.issue(slot, issuer).await?;
                 for validator in 0..REPLICAS {
                     caller
