@@ -29,7 +29,7 @@ fn an_image_holds_the_program_and_runs_as_nobody() {
         let lines = stage(&dockerfile, target);
         assert_eq!(lines[0], format!("FROM base AS {target}"));
         assert!(
-            lines.contains(&format!("COPY --from=build /out/{program} /{program}").as_str()),
+            lines.contains(&format!("COPY --from=files /{program} /{program}").as_str()),
             "{lines:?}"
         );
         assert!(
@@ -43,8 +43,13 @@ fn an_image_holds_the_program_and_runs_as_nobody() {
             "{lines:?}"
         );
     }
-    let build = stage(&dockerfile, "build").join("\n");
-    assert!(build.contains("--locked") && build.contains("+crt-static"), "{build}");
+    let build = stage(&dockerfile, "build");
+    assert!(build.contains(&"RUN scripts/static \"$TARGETARCH\" /out"), "{build:?}");
+    let script = std::fs::read_to_string(repository().join("scripts/static")).unwrap();
+    assert!(script.contains("--locked") && script.contains("+crt-static"), "{script}");
+    // What is not in the context is not in the builder.
+    let context = std::fs::read_to_string(repository().join(".dockerignore")).unwrap();
+    assert!(context.lines().any(|line| line == "!scripts/static"), "{context}");
 }
 
 #[test]

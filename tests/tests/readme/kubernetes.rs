@@ -1,5 +1,6 @@
 //! The story of a pod, run as a reader would, with a stand-in for the cluster: `kubectl` as far as the page uses it.
 
+use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -64,18 +65,23 @@ fn write_cluster(folder: &Path) {
     std::fs::set_permissions(folder.join("kubectl"), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Runs commands in a folder, with the stand-in and our own command line before everything else in the path.
-fn run(folder: &Path, script: &str, environment: &[(&str, &str)]) -> String {
+/// The path in which stand-ins in a folder and our own command line come before everything else.
+pub(crate) fn path_with(folder: &Path) -> OsString {
     let own = binary("tokenbind");
     let path = std::env::var_os("PATH").unwrap();
     let path = [folder.to_path_buf(), own.parent().unwrap().to_path_buf()]
         .into_iter()
         .chain(std::env::split_paths(&path));
+    std::env::join_paths(path).unwrap()
+}
+
+/// Runs commands in a folder, with the stand-in and our own command line before everything else in the path.
+fn run(folder: &Path, script: &str, environment: &[(&str, &str)]) -> String {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", script])
         .current_dir(folder)
-        .env("PATH", std::env::join_paths(path).unwrap())
+        .env("PATH", path_with(folder))
         .envs(environment.iter().copied())
         .stdin(Stdio::null());
     let output = shell.output().unwrap();

@@ -5,6 +5,7 @@
 
 mod http;
 mod kubernetes;
+mod operators;
 mod snippets;
 
 use std::os::unix::fs::PermissionsExt as _;
