@@ -2,8 +2,9 @@
 //!
 //! The trail is what is logged under the target [`TARGET`], and nothing else: what the log does not say, nobody else gets.
 
-use ::metrics::{Counter, counter, describe_counter};
 use std::fmt;
+
+use ::metrics::{Counter, counter, describe_counter};
 use tokio::sync::mpsc::{self, Receiver, Sender, error::TrySendError};
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -27,38 +28,26 @@ const CAPACITY: usize = 8_192;
 /// Names and values of one event, in the order of the log line.
 pub type Fields = Vec<(&'static str, String)>;
 
-/// Takes events as they are logged. Never waits.
+/// Where events of the log come from, for whoever takes them.
 #[derive(Debug)]
 pub struct Tap {
     events: Sender<Fields>,
-    dropped: Dropped,
     level: Level,
-}
-
-struct Dropped(Counter);
-
-impl fmt::Debug for Dropped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Dropped")
-    }
 }
 
 /// A tap for [`telemetry::init_with`](crate::telemetry::init_with), and the events that come out of it. With `everything` those too that
 /// come with every token.
 pub fn tap(everything: bool) -> (Tap, Receiver<Fields>) {
-    describe_counter!(DROPPED, "Audit events that were not handed on: too many were waiting.");
-    let dropped = counter!(DROPPED);
-    dropped.increment(0);
     let (events, taken) = mpsc::channel(CAPACITY);
     let tap = Tap {
         events,
-        dropped: Dropped(dropped),
         level: if everything { Level::DEBUG } else { Level::INFO },
     };
     (tap, taken)
 }
 
 impl Tap {
+    /// Counts in the recorder of metrics that is there by now.
     pub(crate) fn layer<S>(self) -> impl Layer<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
@@ -67,17 +56,28 @@ impl Tap {
         let wanted = move |metadata: &Metadata<'_>| {
             metadata.is_event() && metadata.target() == TARGET && *metadata.level() <= level
         };
-        self.with_filter(FilterFn::new(wanted).with_max_level_hint(LevelFilter::from_level(level)))
+        describe_counter!(DROPPED, "Audit events that were not handed on: too many were waiting.");
+        let dropped = counter!(DROPPED);
+        dropped.increment(0);
+        let events = self.events;
+        Forward { events, dropped }
+            .with_filter(FilterFn::new(wanted).with_max_level_hint(LevelFilter::from_level(level)))
     }
 }
 
-impl<S: Subscriber> Layer<S> for Tap {
+/// Takes events as they are logged. Never waits.
+struct Forward {
+    events: Sender<Fields>,
+    dropped: Counter,
+}
+
+impl<S: Subscriber> Layer<S> for Forward {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Collected(Vec::with_capacity(8));
         event.record(&mut fields);
         // Nobody takes them any more while the process stops.
         if let Err(TrySendError::Full(_)) = self.events.try_send(fields.0) {
-            self.dropped.0.increment(1);
+            self.dropped.increment(1);
         }
     }
 }

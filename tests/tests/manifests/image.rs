@@ -46,7 +46,10 @@ fn an_image_holds_the_program_and_runs_as_nobody() {
     let build = stage(&dockerfile, "build");
     assert!(build.contains(&"RUN scripts/static \"$TARGETARCH\" /out"), "{build:?}");
     let script = std::fs::read_to_string(repository().join("scripts/static")).unwrap();
-    assert!(script.contains("--locked") && script.contains("+crt-static"), "{script}");
+    assert!(
+        script.contains("--locked") && script.contains("+crt-static"),
+        "{script}"
+    );
     // What is not in the context is not in the builder.
     let context = std::fs::read_to_string(repository().join(".dockerignore")).unwrap();
     assert!(context.lines().any(|line| line == "!scripts/static"), "{context}");

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use tokenbind_proto::v1::TokenFormat;
-use tokenbind_tests::{Stack, client_credentials, tool};
+use tokenbind_tests::{Stack, client_credentials, start_validator, tool};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -100,6 +100,37 @@ async fn the_list_is_what_is_exposed() {
         let exposition = get(&address, "/metrics").await;
         assert_documented(service, &exposition);
         assert_well_formed(&exposition);
+    }
+    assert_whole(&stack).await;
+}
+
+/// With all that brings metrics of its own, none of the list is missing.
+async fn assert_whole(stack: &Stack) {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = [
+        "--metrics-listen",
+        "127.0.0.1:0",
+        "--tls-cert",
+        certificate.to_str().unwrap(),
+    ];
+    let tls = [&tls[..], &["--tls-key", key.to_str().unwrap()]].concat();
+    let installation = stack.installation.as_ref().unwrap();
+    let (mut issuer, _) = installation.start_issuer(&[&tls[..], &["--audit-stream-entries", "10"]].concat());
+    let (mut validator, _) = start_validator(installation.redis_url(), &tls);
+    for (service, process) in [("issuer", &mut issuer), ("validator", &mut validator)] {
+        let exposition = get(&process.logged_address("serving metrics"), "/metrics").await;
+        let (known, exposed) = (metrics(), families(&exposition));
+        for (name, metric) in known.iter().filter(|(_, metric)| metric.may_be_of(service)) {
+            let conditional = !metric.always_of(service);
+            assert!(
+                !conditional || exposed.contains_key(name),
+                "the {service} has no {name}: {metric:?}"
+            );
+        }
     }
 }
 

@@ -49,7 +49,10 @@ fn run(folder: &Path, script: &str, environment: &[(&str, &str)]) -> String {
         .unwrap();
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(
-        output.status.success() && !["error", "arning", "not found"].iter().any(|bad| complaints.contains(bad)),
+        output.status.success()
+            && !["error", "arning", "not found"]
+                .iter()
+                .any(|bad| complaints.contains(bad)),
         "{}: {complaints}\n{script}",
         output.status
     );
@@ -142,7 +145,10 @@ impl Installed {
     /// With the addresses and, in place of what a reader has, the secrets of this test.
     fn run(&self, script: &str) -> String {
         let (issuer, validator) = (&self.stack.issuer_address, &self.stack.validator_address);
-        let redis = format!("redis-cli -e -h 127.0.0.1 -p {}", self.stack.redis.as_ref().unwrap().port());
+        let redis = format!(
+            "redis-cli -e -h 127.0.0.1 -p {}",
+            self.stack.redis.as_ref().unwrap().port()
+        );
         let signing = self.installation().signing_key();
         let script = script
             .replace("redis-cli -h 127.0.0.1 -p 6379", &redis)
