@@ -79,7 +79,7 @@ impl RedisIndex {
 
     async fn check_node(&self, node: &Arc<Node>) -> Result<State, ConnectError> {
         let connection = self.lanes.connection(&self.topology, node).await;
-        let mut connection = connection.map_err(|error| connect_error(&error))?;
+        let mut connection = connection.map_err(|error| self.unreached(node, connect_error(&error)))?;
         let state = State::ask(&mut connection)
             .await
             .map_err(|error| connect_error(&error))?;
@@ -95,6 +95,16 @@ impl RedisIndex {
             self.load(&mut connection).await?;
         }
         Ok(state)
+    }
+
+    /// Whoever reads it has to know where it was looked for, and that a server without TLS says nothing to a client with.
+    fn unreached(&self, node: &Node, error: ConnectError) -> ConnectError {
+        let ConnectError::Unreachable(why) = error else {
+            return error;
+        };
+        let mute = self.topology.connector().deployment.tls && why.contains("timed out");
+        let hint = if mute { " (does that port speak TLS?)" } else { "" };
+        ConnectError::Unreachable(format!("{}: {why}{hint}", node.name()))
     }
 
     /// Loaded before the first request, so that none pays for it; a restarted Redis gets them again when it misses them.

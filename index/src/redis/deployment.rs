@@ -1,6 +1,6 @@
 //! What a URL says of where Redis is.
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, RedisError};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::options::ConnectError;
@@ -139,15 +139,29 @@ fn hosts(
 }
 
 fn info(url: &str) -> Result<ConnectionInfo, ConnectError> {
-    let info = url
-        .into_connection_info()
-        .map_err(|error| ConnectError::Url(error.to_string()))?;
+    let info = url.into_connection_info().map_err(|error| unparsed(url, &error))?;
     if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
         return Err(invalid(
             "certificates are always verified; give the authority by --redis-ca",
         ));
     }
     Ok(info)
+}
+
+/// What is wrong with a URL, in words for whoever wrote it: those of the parser are for programmers.
+fn unparsed(url: &str, error: &RedisError) -> ConnectError {
+    let text = error.to_string();
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    invalid(match scheme {
+        None => "it does not begin with redis:// or another of the schemes",
+        Some(scheme) if !["redis", "rediss"].contains(&scheme) => "it begins with a scheme that is none of Redis",
+        Some(_) if text.contains("hostname") => "the host is missing",
+        Some(_) if text.contains("database") => "the database must be a number",
+        Some(_) => {
+            "it cannot be read; `/`, `@`, `:`, `#`, `?` and `%` in a user or password must be percent-encoded (a file, \
+             --redis-password-file, has them as they are), and a port is at most 65535"
+        }
+    })
 }
 
 fn invalid(what: &str) -> ConnectError {
@@ -209,6 +223,22 @@ mod tests {
         ] {
             let error = parse(url).expect_err(url).to_string();
             assert!(!error.contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_write() {
+        for (url, why) in [
+            ("h:6379", "does not begin with redis://"),
+            ("sentinel://h/main", "a scheme that is none of Redis"),
+            ("redis://", "the host is missing"),
+            ("redis://h/x", "the database must be a number"),
+            ("redis://u:a/b@h", "must be percent-encoded"),
+            ("redis://h:99999", "a port is at most 65535"),
+        ] {
+            let error = parse(url).expect_err(url).to_string();
+            assert!(error.contains(why), "{url}: {error}");
+            assert!(!error.contains("ClientConfig"), "{url}: {error}");
         }
     }
 }

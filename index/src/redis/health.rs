@@ -34,13 +34,17 @@ impl RedisIndex {
     }
 
     async fn pulse_of(&self, node: Arc<Node>) -> Result<Revision, IndexError> {
+        let told = |error: &_| match index_error(error) {
+            IndexError::Unavailable(why) => IndexError::Unavailable(format!("{}: {why}", node.name())),
+            other => other,
+        };
         let connection = self.lanes.connection(&self.topology, &node).await;
-        let mut connection = connection.map_err(|error| index_error(&error))?;
-        let state = State::ask(&mut connection).await.map_err(|error| index_error(&error))?;
+        let mut connection = connection.map_err(|error| told(&error))?;
+        let state = State::ask(&mut connection).await.map_err(|error| told(&error))?;
         let shape = &self.topology.connector().deployment.shape;
         state.judge(&node.name(), shape).map_err(unfit)?;
         let time: Result<(Revision, Revision), _> = redis::cmd("TIME").query_async(&mut connection).await;
-        let (seconds, micros) = time.map_err(|error| index_error(&error))?;
+        let (seconds, micros) = time.map_err(|error| told(&error))?;
         let revision = seconds * 1_000_000 + micros;
         node.clock.told(revision);
         Ok(revision)

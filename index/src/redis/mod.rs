@@ -138,9 +138,25 @@ fn unfit(error: ConnectError) -> IndexError {
 /// What an error means for whoever connects.
 fn connect_error(error: &RedisError) -> ConnectError {
     let text = error.to_string();
-    match error.kind() {
+    match (error.kind(), error.code()) {
+        // Redis's own words are of the command that greets it.
+        (_, Some("NOAUTH")) => ConnectError::Credentials(
+            "it wants a user or a password, and got none (NOAUTH); give --redis-user and --redis-password-file"
+                .to_owned(),
+        ),
+        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => ConnectError::Credentials(
+            "the password is wrong, or the user is not known or off (WRONGPASS); look at --redis-user, \
+             --redis-password-file and the URL"
+                .to_owned(),
+        ),
         _ if is_refusal(error) => ConnectError::Refused(text),
-        ErrorKind::InvalidClientConfig => ConnectError::Files(text),
+        _ if text.contains("DB index is out of range") => {
+            ConnectError::Unfit("it has no database of the number in the URL".to_owned())
+        }
+        (ErrorKind::InvalidClientConfig, _) => ConnectError::Files(text),
+        (ErrorKind::Parse | ErrorKind::UnexpectedReturnType, _) => ConnectError::Unreachable(
+            "what answers there does not speak as Redis does; is it the port of Redis?".to_owned(),
+        ),
         _ => ConnectError::Unreachable(text),
     }
 }

@@ -116,7 +116,10 @@ pub enum ConnectError {
     /// Redis does not answer.
     #[error("cannot connect to Redis: {0}")]
     Unreachable(String),
-    /// Redis refuses the credentials, or what their user must be able to do.
+    /// Redis refuses the credentials.
+    #[error("Redis lets nobody in like that: {0}")]
+    Credentials(String),
+    /// Redis refuses something that the user must be able to do.
     #[error("Redis refuses its user: {0}; deploy/redis/users.acl has what issuer and validator need")]
     Refused(String),
     /// A password or certificate cannot be read, or is none.

@@ -64,11 +64,33 @@ async fn refused_credentials_are_told_apart_from_silence() {
     run(&on, "CONFIG", &[b"SET", b"requirepass", b"right"]);
     let url = on.server().url();
     let with = |credentials: &str| url.replacen("redis://", &format!("redis://{credentials}"), 1);
-    for url in [url.clone(), with(":wrong@")] {
-        let refused = connect(&url).await;
-        assert!(matches!(refused, Err(ConnectError::Refused(_))), "{refused:?}");
+    for (url, told) in [(url.clone(), "got none"), (with(":wrong@"), "is wrong")] {
+        let refused = connect(&url).await.expect_err("nobody is let in");
+        assert!(matches!(refused, ConnectError::Credentials(_)), "{refused:?}");
+        assert!(refused.to_string().contains(told), "{refused}");
     }
     assert!(connect(&with(":right@")).await.is_ok());
+    let elsewhere = connect(&format!("{}/99", with(":right@"))).await;
+    assert!(matches!(elsewhere, Err(ConnectError::Unfit(_))), "{elsewhere:?}");
+}
+
+/// The first thing that goes wrong is a wrong address: the error says which it was, and in one line.
+#[tokio::test]
+async fn silence_and_another_protocol_are_told_with_their_address() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let other = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("an answer");
+    });
+    let url = format!("redis://{address}");
+    let answered = connect(&url).await.expect_err("no Redis").to_string();
+    other.join().expect("it answered, and nobody listens from here on");
+    let silent = connect(&url).await.expect_err("nobody").to_string();
+    for (error, told) in [(answered, "does not speak as Redis does"), (silent, "refused")] {
+        assert!(error.contains(&address.to_string()) && error.contains(told), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
 }
 
 /// A validator only reads: it must not need the right to load scripts that write.
