@@ -208,8 +208,8 @@ async fn a_lost_document_is_told_from_a_deleted_one() {
         put(id).await;
     }
     let mut connection = on.server().connection();
-    let keys = |connection: &mut redis::Connection| -> Vec<Vec<u8>> {
-        let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(connection).expect("keys");
+    let keys = |connection: &mut ::redis::Connection| -> Vec<Vec<u8>> {
+        let keys: Vec<Vec<u8>> = ::redis::cmd("KEYS").arg("*").query(connection).expect("keys");
         keys.into_iter().filter(|key| !key.ends_with(b"}")).collect()
     };
     let others = keys(&mut connection);
@@ -220,7 +220,7 @@ async fn a_lost_document_is_told_from_a_deleted_one() {
     assert_eq!(delete.expect("delete"), Delete::Deleted);
     assert_eq!(lost().await, [""; 0]);
     for key in keys(&mut connection).iter().filter(|key| !others.contains(key)) {
-        redis::cmd("DEL").arg(key).exec(&mut connection).expect("lose");
+        ::redis::cmd("DEL").arg(key).exec(&mut connection).expect("lose");
     }
     assert_eq!(lost().await, ["c", "d", "e"]);
     put("d").await;
