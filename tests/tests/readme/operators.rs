@@ -24,6 +24,9 @@ case "$*" in
 esac
 "#;
 
+/// What a reader puts in: the keys that leaked.
+const KEYS: &str = "KEY_ID=$(tokenbind keys list | awk 'NR == 2 { print $1 }') KEY_NAME=0001.key\n";
+
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -205,14 +208,17 @@ async fn what_operators_are_told_to_type_works() {
         let (heading, text) = part.split_once('\n').unwrap();
         let script = commands(text);
         match heading {
-            "A key is compromised" => installed.installation().put_new_keys(),
+            "A key is compromised" => {
+                installed.installation().put_new_keys();
+                installed.log_has("0002.key").await;
+            }
             "A changed file is refused" => {
                 std::fs::write(installed.installation().catalog(), "version: 2\n").unwrap();
                 installed.log_has("cannot be used").await;
             }
             _ => installed.log_has("serving").await,
         }
-        let printed = installed.run(&format!("{redis}{script}"));
+        let printed = installed.run(&format!("{redis}{KEYS}{script}"));
         assert!(script.is_empty() || !printed.is_empty(), "{heading}: {script}");
     }
 
