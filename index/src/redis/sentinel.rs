@@ -102,6 +102,10 @@ fn refused(error: &redis::RedisError, master: &str) -> ConnectError {
     }
     match connect_error(error) {
         ConnectError::Refused(text) => ConnectError::Refused(format!("{text} (a sentinel says so)")),
+        // They have users of their own.
+        ConnectError::Credentials(_) => ConnectError::Credentials(
+            "a sentinel says so; give --redis-sentinel-user and --redis-sentinel-password-file".to_owned(),
+        ),
         other => other,
     }
 }
