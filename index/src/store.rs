@@ -111,7 +111,7 @@ pub struct Revoked {
 /// Where a page of a subject's list ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The end of life of the last entry, in milliseconds since 1970.
+    /// The end of life that the last entry stands under, in milliseconds since 1970.
     pub expires_ms: u64,
     /// How many entries with that end were already listed.
     pub listed: u64,
@@ -129,7 +129,7 @@ pub struct ListedToken {
 /// A part of a subject's list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
-    /// Those that end first first. May be fewer than asked although more follow.
+    /// Those that end first first, but for a sixteenth of a lifetime. May be fewer than asked although more follow.
     pub tokens: Vec<ListedToken>,
     /// The families among them, likewise.
     pub families: Vec<ListedFamily>,

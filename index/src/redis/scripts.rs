@@ -13,6 +13,7 @@
 //! 1      tag of `revision`     2–9    its bytes, little-endian
 //! 10     tag of `generation`   11–14  its bytes, little-endian
 //! 15–16  tag and length of `digest`   17–48 its bytes
+//! 49–    tag of `lifetime_ms`, and its bytes, at most 5
 //! ```
 
 use redis::Script;
@@ -44,13 +45,13 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            issue: script!("", "slot", "issue"),
-            revoke_token: script!("allow-oom", "words", "revoke_token"),
+            issue: script!("", "ends", "slot", "issue"),
+            revoke_token: script!("allow-oom", "words", "ends", "revoke_token"),
             revoke_subject: script!("allow-oom", "words", "members", "revoke_subject"),
             list: script!("no-writes", "words", "members", "list"),
-            begin_family: script!("", "words", "slot", "families", "begin_family"),
-            refresh: script!("", "words", "slot", "families", "refresh"),
-            end_family: script!("allow-oom", "words", "slot", "families", "end_family"),
+            begin_family: script!("", "words", "ends", "slot", "families", "begin_family"),
+            refresh: script!("", "words", "ends", "slot", "families", "refresh"),
+            end_family: script!("allow-oom", "words", "ends", "slot", "families", "end_family"),
             mark: script!("allow-oom", "words", "mark"),
             put_document: script!("", "words", "documents", "put_document"),
             change_document: script!("allow-oom", "words", "documents", "put_document"),

@@ -224,3 +224,71 @@ async fn what_failed_is_not_done_later() {
     assert_eq!(live.digest, serial(1).record().digest);
     index.issue(serial(3).issue()).await.expect("issue");
 }
+
+/// A token that soon takes another's place leaves the list as it is, and still the list never has it end too early, whatever the
+/// lifetimes: what is off the list is not revoked with its subject.
+#[tokio::test]
+async fn a_list_has_each_token_to_its_end() {
+    let on = Harness::redis().await;
+    let mut connection = on.server().connection();
+    let minutes = |minutes: u32| minutes * 60_000;
+    let lifetimes = [
+        minutes(16),
+        minutes(16),
+        minutes(16),
+        minutes(15),
+        minutes(64),
+        minutes(16),
+        1,
+        300_000,
+    ];
+    let mut filed = 0;
+    for turn in 0..400_u32 {
+        let scope = u8::try_from(turn % 7).expect("few");
+        let lifetime_ms = lifetimes[usize::try_from(turn / 3).expect("few") % lifetimes.len()];
+        let sample = Sample {
+            scope,
+            lifetime_ms,
+            serial: turn,
+            ..Sample::default()
+        };
+        let before = calls(&on, "zadd");
+        on.store.issue(sample.issue()).await.expect("issue");
+        filed += calls(&on, "zadd") - before;
+        on.advance(Duration::from_millis(u64::from(turn % 5) * 1_700));
+        let list = keys(&on, "*:{????????????????}").pop().expect("a list");
+        for key in keys(&on, "*:{????????????????}?*") {
+            let left: i64 = redis::cmd("PTTL").arg(&key).query(&mut connection).expect("a key");
+            let list_left: i64 = redis::cmd("PTTL").arg(&list).query(&mut connection).expect("a list");
+            let (seconds, micros): (i64, i64) = redis::cmd("TIME").query(&mut connection).expect("the time");
+            let ends = seconds * 1_000 + micros / 1_000 + left;
+            let members: Vec<(Vec<u8>, i64)> = redis::cmd("ZRANGE")
+                .arg(&list)
+                .arg(&["0", "-1", "WITHSCORES"])
+                .query(&mut connection)
+                .expect("a list");
+            let slot = &key[key.len() - 16..];
+            let listed = members.iter().find(|(member, _)| member.starts_with(slot));
+            let listed = listed.map_or(0, |(_, ends)| *ends);
+            // These are asked for one after the other, and each has begun another ms.
+            assert!(
+                left < 5 || (listed + 5 >= ends && list_left + 5 >= left),
+                "{turn}: {listed} {ends}"
+            );
+        }
+    }
+    assert!((30..390).contains(&filed), "{filed} of 400 changed the list");
+}
+
+/// How often Redis was asked that.
+fn calls(on: &Harness, command: &str) -> i64 {
+    let info = redis::cmd("INFO")
+        .arg("commandstats")
+        .query(&mut on.server().connection());
+    let info: String = info.expect("the statistics");
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    let calls = line.and_then(|line| line.split(',').next()?.parse().ok());
+    calls.unwrap_or(0)
+}

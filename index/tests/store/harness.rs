@@ -100,10 +100,20 @@ impl Harness {
     }
 }
 
-/// Takes `by` off every time to live, off the ends of life in every subject's list, off the times in records (a list has a
-/// token under its revision and lifetime, a family has its end in it), and off the counters of attempts.
+/// Takes `by` off every time to live, off the times in records (a family has its end in it), off the ends of life in every
+/// subject's list (a list has a token under what follows from its record), and off the counters of attempts.
 fn age(server: &RedisServer, by: Duration) {
-    const AGE: &str = r"
+    const AGE: &str = concat!(
+        include_str!("../../src/redis/scripts/ends.lua"),
+        r"
+        local function lifetime_of(record)
+          local lifetime, factor, at = 0, 1, 50
+          repeat
+            local byte = string.byte(record, at)
+            lifetime, factor, at = lifetime + byte % 128 * factor, factor * 128, at + 1
+          until byte < 128
+          return lifetime
+        end
         for _, key in ipairs(redis.call('KEYS', '*')) do
           local left = redis.call('PTTL', key)
           if left >= 0 then
@@ -124,13 +134,23 @@ fn age(server: &RedisServer, by: Duration) {
           if kind == 'hash' and left >= 0 and string.find(key, ':{attempts}', 1, true) then
             for _, field in ipairs({'f', 'u'}) do redis.call('HINCRBY', key, field, '-' .. ARGV[1]) end
           end
-          if kind == 'zset' and left >= 0 then
+        end
+        for _, key in ipairs(redis.call('KEYS', '*')) do
+          if redis.call('TYPE', key).ok == 'zset' and redis.call('PTTL', key) >= 0 then
             for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-              redis.call('ZINCRBY', key, -ARGV[1], member)
+              local slot = string.sub(member, 1, 16)
+              local record = #member == 29 and redis.call('GET', key .. slot)
+              if record then
+                local ends = listed_end(slot, struct.unpack('<I8', record, 2), lifetime_of(record))
+                redis.call('ZADD', key, ends, member)
+              else
+                redis.call('ZINCRBY', key, -ARGV[1], member)
+              end
             end
           end
         end
-        return 1";
+        return 1"
+    );
     let by = u64::try_from(by.as_millis()).expect("a short time");
     let done: Result<i64, _> = redis::Script::new(AGE).arg(by).invoke(&mut server.connection());
     done.expect("let time pass");

@@ -21,8 +21,7 @@ for index = 0, tonumber(ARGV[13]) - 1 do
   if not longest_ago or rotated_at < longest_ago then chosen, longest_ago = index, rotated_at end
 end
 
-local answer = issue(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]),
-  ARGV[6], tonumber(ARGV[7]), ARGV[8] == 'evict')
+local answer = issue(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 local token = noted(answer, KEYS[1], ARGV[1])
 if not token then return answer end
 

@@ -44,7 +44,7 @@ local function begin_turn(key, list, position, family, idle)
   local now_ms = math.floor(family.rotated_at / 1000)
   local remaining = math.min(idle, family.ends_at - now_ms)
   redis.call('SET', key, encode_family(family), 'PX', text(remaining))
-  file(list, position, now_ms, remaining)
+  file(list, position, now_ms, now_ms + remaining)
   return remaining
 end
 

@@ -6,5 +6,4 @@
 --   6 the revision that is not kept, or the digest of the only token that is replaced, or empty; 7 the most bindings,
 --   8 `reject` or `evict`.
 -- Answers as `issue` does.
-return issue(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6],
-  tonumber(ARGV[7]), ARGV[8] == 'evict')
+return issue(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8])

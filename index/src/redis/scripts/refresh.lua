@@ -25,8 +25,7 @@ end
 local place = place_for(family, record_prefix, string.sub(KEYS[1], -16), tonumber(ARGV[12]))
 if not place then return {'many'} end
 
-local answer = issue(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]),
-  ARGV[6], tonumber(ARGV[7]), ARGV[8] == 'evict')
+local answer = issue(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 local token = noted(answer, KEYS[1], ARGV[1])
 if not token then return answer end
 family.tokens[place] = token

@@ -6,5 +6,9 @@
 local record = redis.call('GET', KEYS[1])
 if not record or digest_of(record) ~= ARGV[1] then return {now_us(), 0} end
 redis.call('DEL', KEYS[1])
-unfile(KEYS[2], ARGV[2], math.floor(revision_of(record) / 1000) + ARGV[3])
+local ends = text(listed_end(ARGV[2], revision_of(record), tonumber(ARGV[3])))
+-- Few members have the same end.
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], ends, ends)) do
+  if slot_of(member) == ARGV[2] then redis.call('ZREM', KEYS[2], member) end
+end
 return {now_us(), 1}

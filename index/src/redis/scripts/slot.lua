@@ -5,12 +5,12 @@
 --
 -- The list is trimmed when it grows, so it never has more members that have ended than ever were live at once. It outlives its
 -- members by a sixteenth of a lifetime, so that it need not be told at each write to live longer.
-local function file(list, member, now_ms, lifetime)
-  local grew = redis.call('ZADD', list, now_ms + lifetime, member) == 1
-  local left = redis.call('PTTL', list)
-  if left < lifetime then
+local function file(list, member, now_ms, ends)
+  local grew = redis.call('ZADD', list, ends, member) == 1
+  local left, needed = redis.call('PTTL', list), ends - now_ms
+  if left < needed then
     -- By itself Lua would write a long number with an exponent, which Redis does not read here.
-    redis.call('PEXPIRE', list, string.format('%.0f', lifetime + math.floor(lifetime / 16)))
+    redis.call('PEXPIRE', list, string.format('%.0f', needed + math.floor(needed / 16)))
   end
   if grew and left >= 0 then redis.call('ZREMRANGEBYSCORE', list, '-inf', now_ms) end
 end
@@ -19,17 +19,19 @@ end
 --
 -- - `key`, `list`: the slot's record and the subject's list. `key` ends with the slot.
 -- - `record`: without its revision; `lifetime`: of the record, in ms, as text; `member`: of the list.
--- - `latest`: by when (us) it must be done, or nil. A Redis that was stopped goes on with what it was sent, when whoever sent
---   it has long been told that it failed.
--- - `least_left`: the least ms left of a live token that is kept; nil to replace whatever there is.
+-- - `latest`: by when (us) it must be done. A Redis that was stopped goes on with what it was sent, when whoever sent it has
+--   long been told that it failed.
+-- - `least_left`: the least ms left of a live token that is kept; without it, whatever there is is replaced.
 -- - `except`: with `least_left` the revision (8 bytes, little-endian) that is not kept, else the digest (32 bytes) of the only
---   token that is replaced; or an empty text.
--- - `most`: the most bindings, or nil; `evict`: whether the binding whose last token was issued longest ago makes room for one
---   more by losing its tokens and families.
+--   token that is replaced.
+-- - `most`: the most bindings; `over`: `evict` where the binding whose last token was issued longest ago makes room for one more
+--   by losing its tokens and families.
+--
+-- The last five are texts as they came; each can be empty, and the last four be left out. A number is read where it is needed.
 --
 -- Answers `{'new', revision, superseded (0 or 1)}`, `{'kept', record, ms left}`, `{'limit'}`, `{'behind'}`, `{'gone'}` or
 -- `{'late'}`. After all but the first, nothing was changed.
-local function issue(key, list, record, lifetime, member, latest, least_left, except, most, evict)
+local function issue(key, list, record, lifetime, member, latest, least_left, except, most, over)
   local call, unpack = redis.call, struct.unpack
   local generation = unpack('<I4', record, 2)
   local old = call('GET', key)
@@ -42,18 +44,19 @@ local function issue(key, list, record, lifetime, member, latest, least_left, ex
     local old_generation = unpack('<I4', old, 11)
     if old_generation > generation then return {'behind'} end
     if old_generation == generation then
-      if least_left and string.sub(old, 2, 9) ~= except then
+      if least_left and least_left ~= '' and (except == '' or string.sub(old, 2, 9) ~= except) then
         local left = call('PTTL', key)
-        if left >= least_left then return {'kept', old, left} end
+        if left >= tonumber(least_left) then return {'kept', old, left} end
       end
       superseded = 1
     end
   end
   local time = call('TIME')
   local now = time[1] * 1000000 + time[2]
-  if latest and now > latest then return {'late'} end
+  if latest ~= '' and now > tonumber(latest) then return {'late'} end
 
-  if most and string.sub(member, 22, 29) ~= '\0\0\0\0\0\0\0\0' then
+  if most and most ~= '' and string.sub(member, 22, 29) ~= '\0\0\0\0\0\0\0\0' then
+    most = tonumber(most)
     -- Other bindings of the application count as long as one token or family of this generation lives under them. A family's
     -- position, which is the whole end of its key, begins with what a member has behind its slot.
     local records, application, binding = string.sub(key, 1, -17), string.sub(member, 17, 21), string.sub(member, 22, 29)
@@ -71,7 +74,7 @@ local function issue(key, list, record, lifetime, member, latest, least_left, ex
           if not last_issued[other] then last_issued[other], count = 0, count + 1 end
           last_issued[other] = math.max(last_issued[other], unpack('<I8', start, 2))
           -- A refusal must not cost more the more slots the subject has.
-          if count >= most and not evict then return {'limit'} end
+          if count >= most and over ~= 'evict' then return {'limit'} end
         end
       end
     end
@@ -90,6 +93,11 @@ local function issue(key, list, record, lifetime, member, latest, least_left, ex
 
   -- The tag of the field `revision`, and its bytes.
   call('SET', key, '\9' .. struct.pack('<I8', now) .. record, 'PX', lifetime)
-  file(list, member, math.floor(now / 1000), tonumber(lifetime))
+  lifetime = tonumber(lifetime)
+  local ends = listed_end(member, now, lifetime)
+  -- The bytes behind the digest begin with the lifetime.
+  local stays = superseded == 1 and string.sub(old, 49, 54) == string.sub(record, 40, 45)
+    and listed_end(member, unpack('<I8', old, 2), lifetime) == ends
+  if not stays then file(list, member, math.floor(now / 1000), ends) end
   return {'new', now, superseded}
 end

@@ -7,11 +7,3 @@ local function binding_of(member) return string.sub(member, 22, 29) end
 local function now_us() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 -- A number as Redis reads one: by itself Lua would write a long one with an exponent.
 local function text(number) return string.format('%.0f', number) end
-
--- Takes a slot off its subject's list. `ends` is the end of life (ms) that it stands under; only few have the same.
-local function unfile(list, slot, ends)
-  ends = text(ends)
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', list, ends, ends)) do
-    if slot_of(member) == slot then redis.call('ZREM', list, member) end
-  end
-end
