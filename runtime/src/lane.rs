@@ -1,6 +1,7 @@
 //! Connections being served: gRPC and HTTP, over HTTP/2 and HTTP/1.1, with and without TLS.
 
 use crate::{
+    at_once::Calls,
     config::ServerConfig,
     connection::{Accepted, Connection, Cutter},
     front::{Conversation, Front},
@@ -9,7 +10,7 @@ use crate::{
 };
 use futures::{Stream, StreamExt};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -39,7 +40,9 @@ const LEAST_BUFFER_BYTES: usize = 8_192;
 /// What each thread serves with. Clones share one state.
 #[derive(Clone)]
 pub(crate) struct Lane {
-    protocols: Arc<auto::Builder<TokioExecutor>>,
+    limits: ProtocolLimits,
+    /// Whether threads share the work.
+    shared: bool,
     tls: Option<ServerTls>,
     front: Front,
     /// No client can connect any more.
@@ -50,7 +53,8 @@ pub(crate) struct Lane {
 impl Lane {
     pub(crate) fn new(config: &ServerConfig, front: Front, closed: CancellationToken, cut: Cutter) -> Self {
         Self {
-            protocols: Arc::new(protocols(config)),
+            limits: ProtocolLimits::new(config),
+            shared: config.workers == 0,
             tls: config.tls.clone(),
             front,
             closed,
@@ -97,18 +101,22 @@ impl Lane {
         let conversation = Conversation::new(self.front.clone(), io.connect_info(), certificate);
         let said = CancellationToken::new();
         let io = TokioIo::new(Greeted::new(io, said.clone()));
-        let mut conversing = pin!(self.protocols.serve_connection(io, conversation));
+        let calls = if self.shared { Calls::shared() } else { Calls::default() };
+        let protocols = self.limits.protocols(calls.clone());
+        let mut conversing = pin!(protocols.serve_connection(io, conversation));
+        // A child, because looking at a token takes a lock, and each turn of a connection does.
+        let closed = self.closed.child_token();
         let leaving = async {
-            self.closed.cancelled().await;
+            closed.cancelled().await;
             // hyper drops who has not said which protocol it speaks, and the first call may be on its way.
             let _ = time::timeout(LATE_HELLO, said.cancelled()).await;
         };
         let outcome = tokio::select! {
             biased;
-            outcome = conversing.as_mut() => outcome,
+            outcome = calls.drive(conversing.as_mut()) => outcome,
             () = leaving => {
                 conversing.as_mut().graceful_shutdown();
-                conversing.await
+                calls.drive(conversing.as_mut()).await
             }
         };
         if let Err(error) = outcome {
@@ -117,25 +125,40 @@ impl Lane {
     }
 }
 
-fn protocols(config: &ServerConfig) -> auto::Builder<TokioExecutor> {
-    // Twice what is allowed, so that what exceeds it a little gets an answer that says so. Far more is refused by the protocol
-    // itself.
-    let most_head_bytes = config.max_metadata_bytes.saturating_mul(2);
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(config.max_streams)
-        .max_header_list_size(most_head_bytes)
-        .keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-        .max_local_error_reset_streams(MAX_ERROR_RESETS);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(usize::try_from(most_head_bytes).map_or(usize::MAX, |most| most.max(LEAST_BUFFER_BYTES)));
-    builder
+/// What a connection may ask of the protocol.
+#[derive(Clone, Copy)]
+struct ProtocolLimits {
+    streams: u32,
+    head_bytes: u32,
+}
+
+impl ProtocolLimits {
+    fn new(config: &ServerConfig) -> Self {
+        Self {
+            streams: config.max_streams,
+            // Twice what is allowed, so that what exceeds it a little gets an answer that says so. Far more is refused by the
+            // protocol itself.
+            head_bytes: config.max_metadata_bytes.saturating_mul(2),
+        }
+    }
+
+    fn protocols(self, calls: Calls) -> auto::Builder<Calls> {
+        let mut builder = auto::Builder::new(calls);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(self.streams)
+            .max_header_list_size(self.head_bytes)
+            .keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+            .max_local_error_reset_streams(MAX_ERROR_RESETS);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(usize::try_from(self.head_bytes).map_or(usize::MAX, |most| most.max(LEAST_BUFFER_BYTES)));
+        builder
+    }
 }

@@ -7,6 +7,7 @@
 //! Apart from telemetry nothing is global to the process, so that several services can run in one.
 
 pub mod admin;
+mod at_once;
 pub mod audit;
 pub mod config;
 mod connection;

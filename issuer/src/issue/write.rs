@@ -22,9 +22,10 @@ use crate::error::IssuerError;
 /// the same is let have its way.
 const ATTEMPTS: usize = 3;
 
-/// A token and its record, as it is in the slot.
+/// A token and what its record is found by.
 pub(super) struct Written {
     pub(super) issued: IssuedToken,
+    /// As much of the record in the slot as it takes to revoke it.
     pub(super) record: TokenRecord,
 }
 
@@ -58,14 +59,15 @@ impl Issuer {
             Some((digest, _)) => IssuePolicy::ReplaceOnly(digest),
             None => IssuePolicy::Replace,
         };
-        match self.put(application, token, record.clone(), policy, turn).await? {
+        let found_by = found_by(&record);
+        match self.put(application, token, record, policy, turn).await? {
             // By a clock that was set since it was last compared, the token says that it has ended, or that it has not begun.
             Issued::New { revision, .. } if !self.clock.agrees(revision, now_us, self.since(began_us)) => {
                 Err(IssuerError::Unavailable(UNTRUSTED.to_owned()))
             }
             Issued::New { revision, superseded } => Ok(Some(Written {
                 issued: new(lifetime, token, jwt, revision, superseded),
-                record,
+                record: found_by,
             })),
             Issued::GenerationBehind => Ok(None),
             Issued::LimitReached => Err(IssuerError::BindingLimitReached),
@@ -88,18 +90,19 @@ impl Issuer {
         for _ in 0..ATTEMPTS {
             let lifetime = token.lifetime_seconds(application, now_us)?;
             let (text, record) = self.derive(application, token, lifetime)?;
+            let found_by = found_by(&record);
             match self
-                .put(application, token, record.clone(), IssuePolicy::Keep { except }, turn)
+                .put(application, token, record, IssuePolicy::Keep { except }, turn)
                 .await?
             {
                 // Written so late that it would outlive what it must not: once more, by the store's own clock.
-                Issued::New { revision, .. } if token.is_outlived_by(revision, record.lifetime_ms) => {
+                Issued::New { revision, .. } if token.is_outlived_by(revision, found_by.lifetime_ms) => {
                     (except, now_us) = (Some(revision), revision);
                 }
                 Issued::New { revision, superseded } => {
                     return Ok(Some(Written {
                         issued: new(lifetime, token, text, revision, superseded),
-                        record,
+                        record: found_by,
                     }));
                 }
                 Issued::Kept { record, .. } if token.is_outlived_by(record.revision, record.lifetime_ms) => {
@@ -267,6 +270,15 @@ fn record(application: &Application, token: &Token, text: &str, lifetime: u32) -
     record.set_format(application.format);
     record.set_binding_type(claims::binding_type(bound));
     record
+}
+
+/// What [`revoke_token`](tokenbind_index::BindingIndex::revoke_token) needs of a record: much less to keep than all of it.
+fn found_by(record: &TokenRecord) -> TokenRecord {
+    TokenRecord {
+        digest: record.digest.clone(),
+        lifetime_ms: record.lifetime_ms,
+        ..TokenRecord::default()
+    }
 }
 
 fn new(lifetime: u32, token: &Token, text: String, revision: Revision, superseded: bool) -> IssuedToken {
