@@ -233,6 +233,8 @@ pub struct History {
     pub plagues: Vec<Plague>,
     /// The stalls.
     pub stalls: Vec<Stall>,
+    /// When a process under test had no processor, though this one may have had.
+    pub starved: Vec<Stall>,
 }
 
 impl History {
@@ -244,7 +246,7 @@ impl History {
         let mut lines = line(&self.promises);
         lines.extend(self.faults.iter().map(line));
         lines.extend(self.plagues.iter().map(line));
-        lines.extend(self.stalls.iter().map(line));
+        lines.extend(self.stalls.iter().chain(&self.starved).map(line));
         lines.extend(self.events.iter().map(line));
         lines
     }

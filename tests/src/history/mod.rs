@@ -7,6 +7,7 @@
 mod check;
 mod event;
 mod recorder;
+mod starvation;
 
 pub use check::{Figures, Invariant, Judgement, Violation, check};
 pub use event::{

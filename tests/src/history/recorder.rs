@@ -5,10 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::event::{Answer, Call, Event, Fault, History, Micros, Plague, Promises, RefreshNumber, Stall, TokenNumber};
+use super::starvation::Waits;
 
 /// How often it is looked whether there is a processor, and which pause is a stall.
 const PULSE: Duration = Duration::from_millis(50);
 const STALL: Duration = Duration::from_millis(400);
+/// How often it is looked whether the processes under test had one.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Writes down what several tasks ask and are answered.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ struct State {
     faults: Vec<Fault>,
     plagues: Vec<Plague>,
     stalls: Vec<Stall>,
+    starved: Vec<Stall>,
     tokens: HashMap<String, TokenNumber>,
     refresh_tokens: HashMap<String, RefreshNumber>,
 }
@@ -117,6 +121,24 @@ impl Recorder {
         }
     }
 
+    /// Notes for as long as it is polled when a process that this one has started had no processor.
+    pub async fn watch_starvation(&self) {
+        let mut waits = Waits::default();
+        let mut last = self.now();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let longest = waits.starved();
+            let end = self.now();
+            if let Some(longest) = longest {
+                // It is counted when it is over.
+                let longest = Micros::try_from(longest.as_micros()).expect("less than a lifetime");
+                let start = last.saturating_sub(longest);
+                self.state().starved.push(Stall { start, end });
+            }
+            last = end;
+        }
+    }
+
     /// What was written so far.
     pub fn history(&self, promises: Promises) -> History {
         let state = self.state();
@@ -126,6 +148,7 @@ impl Recorder {
             faults: state.faults.clone(),
             plagues: state.plagues.clone(),
             stalls: state.stalls.clone(),
+            starved: state.starved.clone(),
         }
     }
 

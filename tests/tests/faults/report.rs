@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use tokenbind_tests::history::{Figures, History, Judgement, check};
+use tokenbind_tests::history::{Figures, History, Judgement, Stall, check};
 
 /// How many violations are shown.
 const SHOWN: usize = 12;
@@ -82,16 +82,18 @@ fn figures(name: &str, seed: u64, history: &History, figures: &Figures, recovery
             writeln!(text, "  {count:7} {what} by: {fault}").unwrap();
         }
     }
-    let stalled: u64 = history.stalls.iter().map(|stall| stall.end - stall.start).sum();
+    let together = |stalls: &[Stall]| stalls.iter().map(|stall| stall.end - stall.start).sum::<u64>();
     write!(
         text,
         "  latest allow {:.3} s after a revocation, watch {:.3} s after an end; back at most {:.1} s after a fault; \
-         {} stalls of {:.1} s together",
+         {} stalls of {:.1} s together, and {} times that a service or the store had no processor, of {:.1} s",
         seconds(figures.latest_allow),
         seconds(figures.latest_watch),
         recovery.as_secs_f64(),
         history.stalls.len(),
-        seconds(stalled)
+        seconds(together(&history.stalls)),
+        history.starved.len(),
+        seconds(together(&history.starved))
     )
     .unwrap();
     text

@@ -1,7 +1,10 @@
 //! Served, and the half of honesty that needs no failover.
 
 use super::{Invariant, Judgement};
-use crate::history::event::{Answer, Call, Event, Fault, Gentleness, History, Plague};
+use crate::history::event::{Answer, Call, Event, Fault, Gentleness, History, Micros, Plague};
+
+/// No call fails sooner because a service, or the store, had no processor: the time-outs for the store are longer.
+const SLOW: Micros = 400_000;
 
 pub(super) fn check(history: &History, judgement: &mut Judgement) {
     for (number, event) in history.events.iter().enumerate() {
@@ -60,4 +63,5 @@ fn is_to_be_served(history: &History, event: &Event) -> bool {
         .any(|fault| during(fault.start, fault.end))
         && !plagues.any(|plague| during(plague.start, plague.end))
         && !history.stalls.iter().any(|stall| during(stall.start, stall.end))
+        && !(event.end - event.start >= SLOW && history.starved.iter().any(|stall| during(stall.start, stall.end)))
 }

@@ -30,6 +30,7 @@ impl Story {
             faults: Vec::new(),
             plagues: Vec::new(),
             stalls: Vec::new(),
+            starved: Vec::new(),
         })
     }
 
@@ -463,6 +464,22 @@ fn served_without_a_fault() {
         end: 6 * SECOND,
     });
     gentle.holds();
+}
+
+#[test]
+fn served_where_a_service_had_a_processor() {
+    let call = Call::Issue { slot: HERE };
+    let starved = |mut story: Story| {
+        story.0.starved.push(Stall {
+            start: 4 * SECOND,
+            end: 6 * SECOND,
+        });
+        story
+    };
+    starved(Story::new().lasting(5 * SECOND, 6 * SECOND, call.clone(), failed())).holds();
+    // What failed at once failed for another reason.
+    starved(Story::new().call(5, call.clone(), failed())).breaks(Invariant::Served);
+    starved(Story::new().lasting(7 * SECOND, 8 * SECOND, call, failed())).breaks(Invariant::Served);
 }
 
 #[test]

@@ -44,6 +44,7 @@ impl Load {
                 tokio::select! {
                     _ = working => {}
                     () = recorder.watch_stalls() => {}
+                    () = recorder.watch_starvation() => {}
                 }
             }));
             // The watches that are left say so.
