@@ -63,5 +63,5 @@ fn is_to_be_served(history: &History, event: &Event) -> bool {
         .any(|fault| during(fault.start, fault.end))
         && !plagues.any(|plague| during(plague.start, plague.end))
         && !history.stalls.iter().any(|stall| during(stall.start, stall.end))
-        && !(event.end - event.start >= SLOW && history.starved.iter().any(|stall| during(stall.start, stall.end)))
+        && (event.end - event.start < SLOW || !history.starved.iter().any(|stall| during(stall.start, stall.end)))
 }
