@@ -126,10 +126,7 @@ impl CliError {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Unavailable { hint, .. } => Some(hint.clone()),
-            Self::Unreachable { service, .. } => Some(format!(
-                "is it running? `tokenbind dev` starts one; `--{service}-url` or TOKENBIND_{}_URL says where it is",
-                service.to_uppercase()
-            )),
+            Self::Unreachable { service, cause, .. } => Some(unreachable_hint(service, cause)),
             Self::Refused(status) => refusal_hint(&self.reason(), status),
             Self::NotAdministrator { .. } => {
                 Some("use an administrator's credentials; the development stack has the application `admin`".to_owned())
@@ -168,6 +165,20 @@ impl From<Status> for CliError {
     fn from(status: Status) -> Self {
         Self::Refused(Box::new(status))
     }
+}
+
+fn unreachable_hint(service: &str, cause: &str) -> String {
+    if cause.contains("certificate") {
+        return "name the authority that certifies it by `--ca-cert` or TOKENBIND_CA_CERT, and the host as in its certificate"
+            .to_owned();
+    }
+    if cause.contains("corrupt message") {
+        return format!("what answers there does not speak TLS: write http:// in `--{service}-url`");
+    }
+    format!(
+        "is it running? `tokenbind dev` starts one; `--{service}-url` or TOKENBIND_{}_URL says where it is",
+        service.to_uppercase()
+    )
 }
 
 fn describe(status: &Status) -> String {
@@ -212,6 +223,10 @@ fn refusal_hint(reason: &str, status: &Status) -> Option<String> {
         }
         "conflict" => "somebody changed it at the same time: look at it again and repeat",
         "binding_limit_reached" => "`tokenbind binding list SUBJECT` shows the bindings; revoke one",
+        // What a connection that is closed at once looks like.
+        _ if status.code() == Code::Cancelled && status.message().contains("canceled") => {
+            "the server closed the connection: write https:// if it speaks TLS"
+        }
         _ => match status.code() {
             Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Cancelled => {
                 return Some(retry_hint(status));
@@ -254,6 +269,29 @@ mod tests {
         let json = error.to_json();
         assert_eq!(json["error"]["reason"], "invalid_scope");
         assert_eq!(json["error"]["violations"][1]["field"], "audiences");
+    }
+
+    #[test]
+    fn whoever_speaks_tls_and_whoever_does_not_are_told_apart() {
+        for (cause, hint) in [
+            ("Connection refused (os error 111)", "is it running?"),
+            ("invalid peer certificate: UnknownIssuer", "--ca-cert"),
+            (
+                "received corrupt message of type InvalidContentType",
+                "write http:// in `--issuer-url`",
+            ),
+        ] {
+            let error = CliError::Unreachable {
+                service: "issuer",
+                url: "https://x".to_owned(),
+                cause: cause.to_owned(),
+            };
+            assert!(error.hint().unwrap().contains(hint), "{cause}");
+        }
+        let closed = CliError::from(Status::cancelled("operation was canceled"));
+        assert!(closed.hint().unwrap().contains("https://"));
+        let late = CliError::from(Status::cancelled("Timeout expired"));
+        assert!(late.hint().unwrap().contains("--timeout"));
     }
 
     #[test]

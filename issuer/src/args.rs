@@ -330,7 +330,8 @@ fn rotation(hours: u64, directory: Option<&PathBuf>, violations: &mut Violations
 }
 
 fn missing_key<T>(name: &str, violations: &mut Violations) -> Option<T> {
-    violations.push(name, "is required, or --generate-keys for development");
+    let why = "is required (`tokenbind keys generate` makes one), or --generate-keys for development";
+    violations.push(name, why);
     None
 }
 

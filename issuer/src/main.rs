@@ -16,7 +16,7 @@ use tokenbind_issuer::throttle::Throttle;
 use tokenbind_issuer::trust::Trust;
 use tokenbind_runtime::admin::AdminServer;
 use tokenbind_runtime::audit::{self, Fields};
-use tokenbind_runtime::config::ServerArgs;
+use tokenbind_runtime::config::{ServerArgs, unknown_variables};
 use tokenbind_runtime::shutdown::Shutdown;
 use tokenbind_runtime::telemetry::{self, Telemetry};
 use tokio::net::TcpListener;
@@ -35,12 +35,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let command = ServerArgs::with_default_listen(IssuerArgs::command(), "127.0.0.1:7001");
+    let unknown = unknown_variables(&command, std::env::vars_os());
     let args = IssuerArgs::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let config = match args.check(entropy.as_ref()) {
+    let mut config = match args.check(entropy.as_ref()) {
         Ok(config) => config,
         Err(violations) => return fail(USAGE, &format!("the configuration is wrong:\n{violations}")),
     };
+    config.telemetry.unknown_variables = unknown;
     let (tap, events) = config
         .audit_stream_entries
         .map(|_| audit::tap(config.telemetry.audit_all))

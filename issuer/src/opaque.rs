@@ -219,6 +219,10 @@ fn key_bytes(content: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'static str> {
     const CONFIG: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let text = content.trim_ascii();
+    // Long enough, but a key of another kind, and perhaps one that others have.
+    if text.starts_with(b"-----BEGIN ") {
+        return Err("holds PEM, which is for --signing-key; `tokenbind keys generate --kind opaque` makes a key");
+    }
     let is_text = text
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_=".contains(byte));

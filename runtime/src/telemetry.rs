@@ -85,6 +85,10 @@ pub fn init_with(
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(location, message = panic_message(panic.payload()), "panicked");
     }));
+    if !config.unknown_variables.is_empty() {
+        let variables = config.unknown_variables.join(" ");
+        tracing::warn!(variables, "no setting has these variables: they change nothing");
+    }
     Ok(Telemetry { traces, metrics })
 }
 

@@ -57,7 +57,9 @@ fn check(request: &IntrospectTokenRequest) -> Result<(), IntrospectError> {
     let mut violations = Vec::new();
     let mut push = |field: &str, problem: String| violations.push(FieldViolation::new(field, problem));
     // RFC 7662, section 2.1: without a token there is no request.
-    if request.token.is_empty() || request.token.len() > MAX_TOKEN_BYTES {
+    if request.token.is_empty() {
+        push("token", format!("is required, 1 to {MAX_TOKEN_BYTES} bytes"));
+    } else if request.token.len() > MAX_TOKEN_BYTES {
         push("token", format!("must be 1 to {MAX_TOKEN_BYTES} bytes"));
     }
     if request.token_type_hint.len() > MAX_HINT_BYTES {

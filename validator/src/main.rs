@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
-use tokenbind_runtime::config::ServerArgs;
+use tokenbind_runtime::config::{ServerArgs, unknown_variables};
 use tokenbind_validator::args::{DEFAULT_LISTEN_TEXT, ValidatorArgs};
 use tokenbind_validator::run::{self, RunError};
 
@@ -18,11 +18,13 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let command = ServerArgs::with_default_listen(ValidatorArgs::command(), DEFAULT_LISTEN_TEXT);
+    let unknown = unknown_variables(&command, std::env::vars_os());
     let args = ValidatorArgs::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
-    let config = match args.check() {
+    let mut config = match args.check() {
         Ok(config) => config,
         Err(violations) => return fail(USAGE, format_args!("the configuration is wrong:\n{violations}")),
     };
+    config.telemetry.unknown_variables = unknown;
     // Calls are answered on threads of their own; this one accepts, listens to the index and watches.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

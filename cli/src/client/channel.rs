@@ -13,6 +13,9 @@ use crate::error::CliError;
 /// A connection whose calls carry what they need.
 pub(crate) type Link = InterceptedService<Channel, Outgoing>;
 
+/// How a certificate begins in PEM.
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// Connects to a service.
 pub(crate) async fn connect(service: &'static str, url: &str, client: &ClientArgs) -> Result<Channel, CliError> {
     let invalid = |_| {
@@ -49,7 +52,15 @@ fn tls(client: &ClientArgs) -> Result<ClientTlsConfig, CliError> {
     tokenbind_runtime::tls::install_crypto_provider();
     let mut tls = ClientTlsConfig::new();
     tls = match &client.ca_cert {
-        Some(path) => tls.ca_certificate(Certificate::from_pem(read("--ca-cert", path)?)),
+        Some(path) => {
+            let pem = read("--ca-cert", path)?;
+            // Without one in it, no certificate at all would be good, and nobody would say why.
+            if !pem.windows(CERTIFICATE.len()).any(|window| window == CERTIFICATE) {
+                let why = format!("--ca-cert: {}: holds no PEM certificate", path.display());
+                return Err(CliError::usage(why));
+            }
+            tls.ca_certificate(Certificate::from_pem(pem))
+        }
         None => tls.with_native_roots(),
     };
     match (&client.client_cert, &client.client_key) {

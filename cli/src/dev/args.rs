@@ -103,7 +103,7 @@ impl DevArgs {
 }
 
 fn address(name: &str, text: &str, expose: bool, violations: &mut Violations) -> Option<SocketAddr> {
-    let address: SocketAddr = violations.parse(name, text)?;
+    let address = violations.parse_address(name, text)?;
     if !expose && !address.ip().is_loopback() {
         violations.push(
             name,

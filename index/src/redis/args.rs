@@ -128,7 +128,7 @@ impl RedisArgs {
             if let Some(path) = path
                 && let Err(error) = std::fs::read(path)
             {
-                tell(name, &error);
+                tell(name, &format_args!("{}: {error}", path.display()));
             }
         }
     }
@@ -171,7 +171,7 @@ mod tests {
             "--redis-cert: must be given together",
             "--redis-ca, --redis-cert, --redis-key: are for TLS",
             "--redis-password-file: ",
-            "--redis-cert: No such file",
+            "--redis-cert: /nowhere/c: No such file",
         ] {
             assert!(told.contains(expected), "{expected} is missing in\n{told}");
         }

@@ -6,9 +6,11 @@
 mod clock;
 mod server;
 mod telemetry;
+mod variables;
 mod violations;
 
 pub use clock::{ClockArgs, ClockConfig};
 pub use server::{ServerArgs, ServerConfig};
 pub use telemetry::{LogFormat, TelemetryArgs, TelemetryConfig};
+pub use variables::unknown_variables;
 pub use violations::Violations;

@@ -157,7 +157,7 @@ impl ServerArgs {
     /// Checks every argument. `None` means that violations were recorded.
     pub fn check(self, default_listen: SocketAddr, violations: &mut Violations) -> Option<ServerConfig> {
         let listen = match &self.listen {
-            Some(text) => violations.parse("--listen", text),
+            Some(text) => violations.parse_address("--listen", text),
             None => Some(default_listen),
         };
         let workers = match &self.workers {

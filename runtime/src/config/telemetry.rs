@@ -53,6 +53,8 @@ pub struct TelemetryConfig {
     pub otlp_endpoint: Option<String>,
     /// Where metrics are served.
     pub metrics_listen: Option<SocketAddr>,
+    /// Variables that look like settings and are none: the log begins with them.
+    pub unknown_variables: Vec<String>,
 }
 
 impl Default for TelemetryConfig {
@@ -63,6 +65,7 @@ impl Default for TelemetryConfig {
             audit_all: false,
             otlp_endpoint: None,
             metrics_listen: None,
+            unknown_variables: Vec::new(),
         }
     }
 }
@@ -75,13 +78,16 @@ impl TelemetryArgs {
             .ok();
         let log_filter = parse_filter(&self.log, self.audit_all, violations);
         let otlp_endpoint = optional(self.otlp_endpoint, |text| parse_endpoint(text, violations));
-        let metrics_listen = optional(self.metrics_listen, |text| violations.parse("--metrics-listen", &text));
+        let metrics_listen = optional(self.metrics_listen, |text| {
+            violations.parse_address("--metrics-listen", &text)
+        });
         Some(TelemetryConfig {
             log_format: log_format?,
             log_filter: log_filter?,
             audit_all: self.audit_all,
             otlp_endpoint: otlp_endpoint.ok()?,
             metrics_listen: metrics_listen.ok()?,
+            unknown_variables: Vec::new(),
         })
     }
 }

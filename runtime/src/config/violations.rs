@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     fmt::{self, Display, Formatter},
+    net::SocketAddr,
     ops::RangeInclusive,
     str::FromStr,
 };
@@ -35,12 +36,10 @@ impl Violations {
         self.0.len()
     }
 
-    /// Parses the value of one setting, or records why that cannot be done.
-    pub fn parse<T>(&mut self, name: &str, text: &str) -> Option<T>
-    where
-        T: FromStr<Err: Display>,
-    {
-        self.record(name, text.trim().parse())
+    /// An address to listen on, or records that it is none.
+    pub fn parse_address(&mut self, name: &str, text: &str) -> Option<SocketAddr> {
+        const PROBLEM: &str = "must be IP:PORT, such as 127.0.0.1:7001 or [::]:7001; a host name is none";
+        self.record(name, text.trim().parse().map_err(|_| PROBLEM))
     }
 
     /// Parses the value of one setting and holds it to a range, both ends included.

@@ -17,6 +17,7 @@ pub(super) fn length(violations: &mut FieldViolations, field: &str, value: &str,
     }
     let description = match least {
         0 => format!("must be at most {most} bytes"),
+        _ if value.is_empty() => format!("is required, {least} to {most} bytes"),
         _ => format!("must be {least} to {most} bytes"),
     };
     violations.push(field, description);

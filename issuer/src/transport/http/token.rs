@@ -79,7 +79,10 @@ fn grant(form: &mut Form) -> Result<Grant, IssuerError> {
     if name.is_empty() {
         return Err(IssuerError::invalid_field("grant_type", "is required"));
     }
-    let unknown = || IssuerError::invalid_field("grant", "must be one of the grants of this issuer");
+    let unknown = || {
+        let why = "must be one of the grants of this issuer (`grant_types_supported` in its metadata)";
+        IssuerError::invalid_field("grant", why)
+    };
     Ok(match grant::named(&name).ok_or_else(unknown)? {
         GrantType::Password => Grant::Password(PasswordGrant {
             username: text(form, "username"),
