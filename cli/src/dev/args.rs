@@ -14,7 +14,8 @@ use crate::error::CliError;
 /// Where the services listen unless told otherwise, and what the samples are kept in.
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
-    /// Address of the issuer, IP:PORT; port 0 takes any free one
+    /// Address of the issuer, IP:PORT; port 0 takes any free one. Its id stays `http://localhost:7001`: clients that discover it need
+    /// that port
     #[arg(
         long,
         env = "TOKENBIND_ISSUER_LISTEN",
