@@ -191,6 +191,10 @@ async fn keep_published(mut keeper: Keeper, published: Arc<AtomicBool>) {
         let is_due = Instant::now() >= due;
         let cataloged = keeper.keep_catalog().await;
         let kept = keeper.issuer.keep_keys(Renew::No).await.map_err(RunError::Keys);
+        let lost = matches!(cataloged, Ok(true)) || matches!(kept, Ok(true));
+        if lost {
+            tracing::warn!("the index has lost something that was published; publishing it again");
+        }
         let (outcome, renewed) = match (cataloged, kept) {
             // A store that does not answer is for the readiness to tell.
             (Err(error), _) | (_, Err(error)) if error.may_pass() => continue,
@@ -201,28 +205,17 @@ async fn keep_published(mut keeper: Keeper, published: Arc<AtomicBool>) {
                 }
                 (Err(error), false)
             }
-            (cataloged, Ok(keys_lost)) => {
-                let lost = keys_lost || matches!(cataloged, Ok(true));
-                if lost {
-                    tracing::warn!("the index has lost something that was published; publishing it again");
-                }
-                if lost || !published.load(Ordering::Acquire) {
-                    let outcome = keeper.publish().await;
-                    let renewed = outcome.is_ok();
-                    (outcome, renewed)
-                } else if is_due {
-                    let renewed = keeper.issuer.publish_keys().await.map_err(RunError::Keys);
-                    let renewed = renewed.map(|()| true);
-                    match renewed {
-                        Ok(renewed) => (cataloged.map(drop), renewed),
-                        Err(error) => (Err(error), false),
-                    }
-                } else if let Err(error) = cataloged {
-                    (Err(error), false)
-                } else {
-                    continue;
-                }
+            _ if lost || !published.load(Ordering::Acquire) => {
+                let outcome = keeper.publish().await;
+                let renewed = outcome.is_ok();
+                (outcome, renewed)
             }
+            (cataloged, _) if is_due => match keeper.issuer.publish_keys().await {
+                Ok(()) => (cataloged.map(drop), true),
+                Err(error) => (Err(RunError::Keys(error)), false),
+            },
+            (Err(error), _) => (Err(error), false),
+            _ => continue,
         };
         if renewed {
             published.store(true, Ordering::Release);

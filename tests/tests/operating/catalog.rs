@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use tokenbind_proto::v1::{DeleteApplicationRequest, TokenFormat};
 use tokenbind_tests::{
     ADMIN_SECRET, ADMIN_SECRET_SHA256, App, DEADLINE, Installation, RedisServer, Stack, client_credentials, wait_until,
 };
@@ -99,6 +100,49 @@ async fn one_document_that_the_index_lost_is_published_again() {
     }
     wait_until("it is issued to again", DEADLINE, async || {
         stack.issue(&app("first"), client_credentials()).await.ok()
+    })
+    .await;
+}
+
+/// A catalog that declares what was made through the API is for a person to mend. Until then the keys must not stand still: they would
+/// end, and with them every JWT.
+#[tokio::test]
+async fn a_catalog_that_cannot_be_published_does_not_hold_up_the_keys() {
+    let redis = RedisServer::start();
+    let installation = Installation::new(redis.url());
+    let stack = Stack::over(redis, installation, &["--key-wait-seconds", "1"], &[]).await;
+    let installation = stack.installation.as_ref().unwrap();
+    let made = stack.shop("made", TokenFormat::Jwt).await;
+    let kid = async || {
+        let token = stack.issue(&made, client_credentials()).await.unwrap().access_token;
+        token.split('.').next().unwrap().to_owned()
+    };
+    let before = kid().await;
+
+    installation.declare(&application("made"));
+    let log = || stack.processes[0].log();
+    wait_until("the issuer complains", DEADLINE, async || {
+        log().contains("keys and catalog cannot be published").then_some(())
+    })
+    .await;
+    installation.put_new_keys();
+    wait_until("the new key signs", DEADLINE, async || {
+        (kid().await != before).then_some(())
+    })
+    .await;
+    let api = stack.api("api", &[&made]).await;
+    let token = stack.issue(&made, client_credentials()).await.unwrap().access_token;
+    stack.assert_live(&api, &token).await;
+    stack.ready().await;
+
+    // The person decides for the catalog.
+    let request = stack.as_admin(DeleteApplicationRequest {
+        client_id: made.id.clone(),
+        ..Default::default()
+    });
+    stack.applications().delete_application(request).await.unwrap();
+    wait_until("the catalog counts", DEADLINE, async || {
+        stack.issue(&app("made"), client_credentials()).await.ok()
     })
     .await;
 }
