@@ -32,6 +32,16 @@ pub(super) struct Loaded {
     pub(super) config: Arc<ServerConfig>,
     /// When the server's own certificate ends, in seconds since 1970.
     pub(super) not_after: i64,
+    not_before: i64,
+}
+
+impl Loaded {
+    /// Whether the server's certificate is good at this moment, as far as its time can be told.
+    pub(super) fn is_of_now(&self) -> bool {
+        let now = self.config.time_provider.current_time();
+        let now = now.and_then(|now| i64::try_from(now.as_secs()).ok());
+        now.is_none_or(|now| self.not_before <= now && (self.not_after == 0 || now < self.not_after))
+    }
 }
 
 impl Files {
@@ -50,7 +60,7 @@ impl Files {
         });
         let verifier = self.verifier(violations);
         let (chain, key, verifier) = (chain?, key?, verifier?);
-        let not_after = not_after(&chain);
+        let (not_before, not_after) = validity(&chain);
         let builder = ServerConfig::builder();
         let builder = match verifier {
             None => builder.with_no_client_auth(),
@@ -65,6 +75,7 @@ impl Files {
         Some(Loaded {
             config: Arc::new(config),
             not_after,
+            not_before,
         })
     }
 
@@ -100,9 +111,12 @@ impl Files {
 }
 
 /// 0 where it cannot be told: rustls takes certificates that others cannot read.
-fn not_after(chain: &[CertificateDer<'_>]) -> i64 {
+fn validity(chain: &[CertificateDer<'_>]) -> (i64, i64) {
     let leaf = chain.first().and_then(|leaf| X509Certificate::from_der(leaf).ok());
-    leaf.map_or(0, |(_, leaf)| leaf.validity().not_after.timestamp())
+    leaf.map_or((0, 0), |(_, leaf)| {
+        let validity = leaf.validity();
+        (validity.not_before.timestamp(), validity.not_after.timestamp())
+    })
 }
 
 fn certificates(name: &str, path: &Path, violations: &mut Violations) -> Option<Vec<CertificateDer<'static>>> {

@@ -60,7 +60,13 @@ struct Shared {
     /// What new connections get. Those that are open keep what they began with.
     config: ArcSwap<ServerConfig>,
     not_after: AtomicI64,
-    watched: Mutex<Watched>,
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    watched: Watched,
+    /// Why the files could not be used the last time.
+    failed: Option<String>,
 }
 
 impl fmt::Debug for ServerTls {
@@ -88,12 +94,12 @@ pub(crate) fn load(
         client_ca: client_ca.map(|(mode, path)| (mode, path.to_owned())),
     };
     let watched = Watched::new(files.paths());
-    let Loaded { config, not_after } = files.load(violations)?;
+    let Loaded { config, not_after, .. } = files.load(violations)?;
     Some(ServerTls(Arc::new(Shared {
         files,
         config: ArcSwap::new(config),
         not_after: AtomicI64::new(not_after),
-        watched: Mutex::new(watched),
+        seen: Mutex::new(Seen { watched, failed: None }),
     })))
 }
 
@@ -116,7 +122,7 @@ impl ServerTls {
     }
 
     /// Reads the files again whenever they have changed, until `shutdown`. Files that do not fit together, as a pair of which one half
-    /// is written, change nothing: they are told in the log and tried again when they change.
+    /// is written, or that hold a certificate of another time, change nothing: that is told once, and tried again.
     pub(crate) fn keep_current(&self, shutdown: &Shutdown) {
         describe_gauge!(
             CERTIFICATE_END,
@@ -143,13 +149,22 @@ impl ServerTls {
 
     fn look(&self) {
         let shared = &self.0;
-        if !shared.watched.lock().unwrap_or_else(PoisonError::into_inner).changed() {
+        let mut seen = shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Also while they look the same: what failed may have been the reading.
+        if !seen.watched.changed() && seen.failed.is_none() {
             return;
         }
         let mut violations = Violations::new();
-        let loaded = shared.files.load(&mut violations);
+        let loaded = shared.files.load(&mut violations).filter(|loaded| {
+            let is_of_now = loaded.is_of_now();
+            if !is_of_now {
+                violations.push("--tls-cert", "has ended, or does not begin yet");
+            }
+            is_of_now
+        });
         match violations.finish(loaded) {
-            Ok(Loaded { config, not_after }) => {
+            Ok(Loaded { config, not_after, .. }) => {
+                seen.failed = None;
                 shared.config.store(config);
                 shared.not_after.store(not_after, Ordering::Relaxed);
                 counter!(RELOADS, "outcome" => "ok").increment(1);
@@ -157,8 +172,12 @@ impl ServerTls {
                 tracing::info!(not_after, "new connections get the TLS certificate that was put there");
             }
             Err(problem) => {
-                counter!(RELOADS, "outcome" => "failed").increment(1);
                 let problem = problem.to_string();
+                if seen.failed.as_ref() == Some(&problem) {
+                    return;
+                }
+                seen.failed = Some(problem.clone());
+                counter!(RELOADS, "outcome" => "failed").increment(1);
                 tracing::error!(
                     problem,
                     "the TLS files have changed and cannot be used: the old ones stay"

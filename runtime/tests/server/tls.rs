@@ -2,10 +2,12 @@
 
 use crate::support::{Client, Server, assert_works, config, until, within};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use tempfile::TempDir;
 use tokenbind_runtime::{
@@ -252,6 +254,40 @@ async fn certificates_are_replaced_without_a_failed_call() {
     fs::write(folder.path().join("..2/tls.key"), key).unwrap();
     until(async || is_let_in(&server, old.client_tls()).await).await;
     client.call("Echo", "still here").await.unwrap();
+}
+
+/// Whoever put the wrong file there must not end a server that works.
+#[tokio::test]
+async fn a_certificate_of_another_time_waits() {
+    let authority = Authority::new();
+    let folder = TempDir::new().unwrap();
+    replace(folder.path(), "..1", &authority.issue("localhost"));
+    let setting = |name: &str, file: &str| {
+        symlink(format!("..data/{file}"), folder.path().join(file)).unwrap();
+        format!("--{name}={}", folder.path().join(file).display())
+    };
+    let server = start(&[setting("tls-cert", "tls.crt"), setting("tls-key", "tls.key")]).await;
+    let put = |version: &str, begins: i64, ends: i64| {
+        let now = DefaultTimeProvider.current_time().unwrap().as_secs();
+        let at = |offset| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(now.saturating_add_signed(offset));
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["other".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (at(begins), at(ends));
+        let certificate = params.signed_by(&key, &authority.issuer).unwrap().pem();
+        replace(folder.path(), version, &(certificate, key.serialize_pem()));
+    };
+    let is_other = async || is_let_in(&server, authority.client_tls().domain_name("other")).await;
+    tokenbind_runtime::metrics::install().unwrap();
+    for (version, begins, ends) in [("..2", -7_200, -3_600), ("..3", 4, 3_600)] {
+        let before = failed_reloads();
+        put(version, begins, ends);
+        if begins < 0 {
+            until(async || failed_reloads() > before).await;
+        }
+        assert!(is_let_in(&server, authority.client_tls()).await && !is_other().await);
+    }
+    // Its time comes while the files are as they were.
+    until(is_other).await;
 }
 
 fn failed_reloads() -> u64 {
