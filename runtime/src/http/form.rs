@@ -1,7 +1,7 @@
 //! `application/x-www-form-urlencoded` bodies (RFC 6749, appendix B).
 
-use super::{BodyLimits, OAuthError};
-use crate::credentials::form_decode;
+use super::{BodyLimits, OAuthError, RETRY};
+use crate::{body::Exhausted, credentials::form_decode};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{
@@ -77,14 +77,21 @@ impl Form {
 fn check_media_type(headers: &HeaderMap) -> Result<(), OAuthError> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let is_form = |value: &http::HeaderValue| {
-        let essence = value.to_str().ok().and_then(|text| text.split(';').next());
-        essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(MEDIA_TYPE))
+        let mut parts = value.to_str().unwrap_or_default().split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default();
+        essence.eq_ignore_ascii_case(MEDIA_TYPE) && parts.all(is_no_other_charset)
     };
     let fits = types.next().is_some_and(is_form) && types.next().is_none() && !headers.contains_key(CONTENT_ENCODING);
     fits.then_some(()).ok_or_else(|| {
         let why = format!("the body must be {MEDIA_TYPE}, and not compressed");
         OAuthError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", why)
     })
+}
+
+/// The type has no parameter, and many clients send this one. Another would mean other bytes (RFC 6749, appendix B).
+fn is_no_other_charset(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
 }
 
 async fn collect(body: Body, limits: Option<BodyLimits>) -> Result<Bytes, OAuthError> {
@@ -98,6 +105,8 @@ async fn collect(body: Body, limits: Option<BodyLimits>) -> Result<Bytes, OAuthE
         if error.is::<LengthLimitError>() {
             let why = format!("the body must be at most {bytes} bytes");
             OAuthError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", why)
+        } else if Exhausted::is_behind(error.as_ref()) {
+            OAuthError::unavailable(RETRY)
         } else {
             OAuthError::invalid_request("the body cannot be read")
         }
@@ -125,6 +134,23 @@ mod tests {
         assert_eq!(values(&mut form, "r"), ["1", "2"]);
         for repeated in ["a=1&a=1", "a=&a=1", "a&%61=1", "x=1&r=1&x=2"] {
             Form::parse(repeated.as_bytes(), &["r"]).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_form_says_that_it_is_one() {
+        for (content_type, fits) in [
+            ("application/x-www-form-urlencoded", true),
+            ("Application/X-WWW-Form-Urlencoded ; Charset=\"UTF-8\"", true),
+            ("application/x-www-form-urlencoded;x=\"a", true),
+            ("application/x-www-form-urlencoded; charset=utf-16", false),
+            ("application/x-www-form-urlencoded; charset", false),
+            ("application/x-www-form-urlencoded, text/plain", false),
+            ("text/plain; application/x-www-form-urlencoded", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]);
+            assert_eq!(check_media_type(&headers).is_ok(), fits, "{content_type}");
         }
     }
 
