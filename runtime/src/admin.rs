@@ -1,20 +1,34 @@
 //! The private HTTP server for operators: `GET /metrics`, `/livez`, `/readyz`.
 
-use crate::{health::Readiness, metrics, shutdown::Shutdown};
+use crate::{
+    connection::{self, Accepted, Connection, Cutter},
+    health::Readiness,
+    metrics,
+    shutdown::Shutdown,
+};
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{Request, StatusCode, header::CONTENT_TYPE},
     response::IntoResponse,
     routing::get,
 };
+use futures::StreamExt;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::{io, net::SocketAddr, time::Duration};
-use tokio::{net::TcpListener, time};
-use tower::limit::GlobalConcurrencyLimitLayer;
+use std::{io, net::SocketAddr, pin::pin, time::Duration};
+use tokio::{net::TcpListener, task::JoinSet, time};
+use tokio_util::sync::CancellationToken;
+use tower::{ServiceExt, limit::GlobalConcurrencyLimitLayer};
 
 /// Rendering metrics is the only work here; whoever scrapes more at once waits.
 const MAX_REQUESTS: usize = 8;
+/// Probes and a few who scrape. Whoever else can reach the port must not use up the files of the process.
+const MAX_CONNECTIONS: usize = 128;
+/// How long a connection waits for a request, and for all of its head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_HEAD_BYTES: usize = 16 << 10;
 /// How often histograms are folded, so that they do not grow between scrapes.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -64,10 +78,40 @@ impl AdminServer {
         });
         shutdown.spawn(async move {
             tracing::info!(address = %local_addr, "serving metrics");
-            if let Err(error) = axum::serve(listener, router(metrics, readiness)).await {
-                tracing::error!(%error, "metrics are no longer served");
+            let router = router(metrics, readiness);
+            // It serves until this task is ended.
+            let never = CancellationToken::new();
+            let mut accepted = pin!(connection::accept(listener, MAX_CONNECTIONS, never.clone(), never));
+            // They end with this task.
+            let mut open = JoinSet::new();
+            loop {
+                tokio::select! {
+                    Some(accepted) = accepted.next() => {
+                        open.spawn(converse(accepted, router.clone()));
+                    }
+                    Some(_) = open.join_next() => {}
+                }
             }
         });
+    }
+}
+
+async fn converse(accepted: Accepted, router: Router) {
+    let connection = match Connection::new(accepted, &Cutter::default()) {
+        Ok(connection) => connection,
+        Err(error) => {
+            tracing::debug!(%error, "a connection cannot be served");
+            return;
+        }
+    };
+    let answer = service_fn(move |request: Request<Incoming>| router.clone().oneshot(request));
+    let conversing = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(connection), answer);
+    if let Err(error) = conversing.await {
+        tracing::debug!(%error, "a connection failed");
     }
 }
 

@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOw
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// A client that takes nothing of an answer for so long has gone, or holds the connection on purpose.
-const STALL_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Without file descriptors, accepting fails again at once: wait instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// As many connections as wait to be accepted, at most: those that are made meanwhile must not keep a server from stopping.

@@ -1,8 +1,9 @@
 //! Where gRPC and HTTP part: a call of an RPC says that it is one.
 
 use crate::{
-    http::{Answered, Http},
+    http::{Answered, Http, HttpBody as AnsweredBody},
     rpc::{AnswerBody, Handled, Rpc},
+    talk::{Handed, Talk},
     tls::PeerCertificate,
 };
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tonic::{Status, body::Body};
+use tonic::Status;
 
 /// All that a server answers. Clones share one state.
 #[derive(Clone)]
@@ -39,14 +40,16 @@ pub(crate) struct Conversation<Peer> {
     front: Front,
     peer: Peer,
     certificate: Option<Arc<PeerCertificate>>,
+    talk: Arc<Talk>,
 }
 
 impl<Peer> Conversation<Peer> {
-    pub(crate) fn new(front: Front, peer: Peer, certificate: Option<Arc<PeerCertificate>>) -> Self {
+    pub(crate) fn new(front: Front, peer: Peer, certificate: Option<Arc<PeerCertificate>>, talk: Arc<Talk>) -> Self {
         Self {
             front,
             peer,
             certificate,
+            talk,
         }
     }
 }
@@ -65,11 +68,15 @@ where
         if let Some(certificate) = &self.certificate {
             request.extensions_mut().insert(Arc::clone(certificate));
         }
-        if is_rpc(&request) {
-            Answering::Rpc(self.front.rpc.call(request.map(Body::new)))
+        let answer = if is_rpc(&request) {
+            Answer::Rpc(self.front.rpc.call(request, &self.talk))
         } else {
             let named = self.front.rpc.knows(request.uri().path());
-            Answering::Http(self.front.http.call(request, named))
+            Answer::Http(self.front.http.call(request, named))
+        };
+        Answering {
+            answer,
+            talk: Arc::clone(&self.talk),
         }
     }
 }
@@ -81,7 +88,12 @@ fn is_rpc<B>(request: &Request<B>) -> bool {
 }
 
 /// An answer in the making.
-pub(crate) enum Answering {
+pub(crate) struct Answering {
+    answer: Answer,
+    talk: Arc<Talk>,
+}
+
+enum Answer {
     Rpc(Handled),
     Http(Answered),
 }
@@ -90,48 +102,63 @@ impl Future for Answering {
     type Output = Result<Response<FrontBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            Self::Rpc(handled) => Pin::new(handled)
+        let Self { answer, talk } = self.get_mut();
+        let handed = |body| FrontBody {
+            body,
+            handed: Handed::now(Arc::clone(talk)),
+        };
+        match answer {
+            Answer::Rpc(call) => Pin::new(call)
                 .poll(context)
-                .map(|answer| answer.map(|response| response.map(FrontBody::Rpc))),
-            Self::Http(answered) => answered
+                .map(|answer| answer.map(|response| response.map(|body| handed(EitherBody::Rpc(body))))),
+            Answer::Http(answered) => answered
                 .as_mut()
                 .poll(context)
-                .map(|response| Ok(response.map(FrontBody::Http))),
+                .map(|response| Ok(response.map(|body| handed(EitherBody::Http(body))))),
         }
     }
 }
 
-/// The body of an answer.
-pub(crate) enum FrontBody {
+/// The body of an answer, which tells whether its client has something to take.
+pub(crate) struct FrontBody {
+    body: EitherBody,
+    handed: Handed,
+}
+
+enum EitherBody {
     Rpc(AnswerBody),
-    Http(axum::body::Body),
+    Http(AnsweredBody),
 }
 
 impl HttpBody for FrontBody {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match self.get_mut() {
-            Self::Rpc(body) => Pin::new(body).poll_frame(context),
-            Self::Http(body) => Pin::new(body)
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = match &mut self.body {
+            EitherBody::Rpc(body) => Pin::new(body).poll_frame(context),
+            EitherBody::Http(body) => Pin::new(body)
                 .poll_frame(context)
                 .map_err(|error| Status::from_error(error.into())),
+        };
+        match &polled {
+            Poll::Ready(Some(Ok(_))) => self.handed.more(),
+            _ => self.handed.none(),
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Rpc(body) => body.is_end_stream(),
-            Self::Http(body) => body.is_end_stream(),
+        match &self.body {
+            EitherBody::Rpc(body) => body.is_end_stream(),
+            EitherBody::Http(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Rpc(body) => body.size_hint(),
-            Self::Http(body) => body.size_hint(),
+        match &self.body {
+            EitherBody::Rpc(body) => body.size_hint(),
+            EitherBody::Http(body) => body.size_hint(),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     connection::{Accepted, Connection, Cutter},
     front::{Conversation, Front},
     greeting::Greeted,
+    talk::Talk,
     tls::{PeerCertificate, ServerTls},
 };
 use futures::{Stream, StreamExt};
@@ -98,7 +99,8 @@ impl Lane {
     where
         IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
-        let conversation = Conversation::new(self.front.clone(), io.connect_info(), certificate);
+        let talk = Arc::new(Talk::default());
+        let conversation = Conversation::new(self.front.clone(), io.connect_info(), certificate, Arc::clone(&talk));
         let said = CancellationToken::new();
         let io = TokioIo::new(Greeted::new(io, said.clone()));
         let calls = if self.shared { Calls::shared() } else { Calls::default() };
@@ -106,17 +108,25 @@ impl Lane {
         let mut conversing = pin!(protocols.serve_connection(io, conversation));
         // A child, because looking at a token takes a lock, and each turn of a connection does.
         let closed = self.closed.child_token();
-        let leaving = async {
+        let mut leaving = pin!(async {
             closed.cancelled().await;
             // hyper drops who has not said which protocol it speaks, and the first call may be on its way.
             let _ = time::timeout(LATE_HELLO, said.cancelled()).await;
-        };
-        let outcome = tokio::select! {
-            biased;
-            outcome = calls.drive(conversing.as_mut()) => outcome,
-            () = leaving => {
-                conversing.as_mut().graceful_shutdown();
-                calls.drive(conversing.as_mut()).await
+        });
+        let mut stalled = pin!(talk.stalled());
+        let mut leaves = false;
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                outcome = calls.drive(conversing.as_mut()) => break outcome,
+                () = &mut stalled => {
+                    tracing::debug!("a client takes nothing of its answers");
+                    return;
+                }
+                () = &mut leaving, if !leaves => {
+                    leaves = true;
+                    conversing.as_mut().graceful_shutdown();
+                }
             }
         };
         if let Err(error) = outcome {

@@ -9,6 +9,7 @@
 pub mod admin;
 mod at_once;
 pub mod audit;
+mod body;
 pub mod config;
 mod connection;
 pub mod credentials;
@@ -22,6 +23,7 @@ mod rpc;
 pub mod server;
 pub mod shutdown;
 pub mod status;
+mod talk;
 pub mod telemetry;
 pub mod tls;
 pub mod trace_context;

@@ -1,6 +1,7 @@
 //! A server of gRPC and HTTP with everything that is the same for each of them: health, reflection, limits, observation, shutdown.
 
 use crate::{
+    body::BodyBudget,
     config::ServerConfig,
     connection::{self, Cutter},
     front::Front,
@@ -19,9 +20,11 @@ use tonic::server::NamedService;
 
 /// The most that calls which were cut may still take to disappear.
 const CUT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The largest message that health and reflection take, in bytes: a name.
+const SIDE_MESSAGE_BYTES: usize = 4_096;
 /// The service that says whether the others can work.
 pub(crate) const HEALTH: &str = "grpc.health.v1.Health";
-const REFLECTION: [&str; 2] = [
+pub(crate) const REFLECTION: [&str; 2] = [
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
@@ -201,7 +204,7 @@ fn assemble(services: Services, config: &ServerConfig, readiness: &Readiness) ->
     };
     let (v1, v1alpha) = (reflection(), reflection());
     let describe = |error: tonic_reflection::server::Error| ServeError::Descriptors(error.into());
-    let limit = config.max_message_bytes;
+    let limit = config.max_message_bytes.min(SIDE_MESSAGE_BYTES);
     let services = services
         .add_service(readiness.health_server().max_decoding_message_size(limit))
         .add_service(v1.build_v1().map_err(describe)?.max_decoding_message_size(limit))
@@ -214,6 +217,7 @@ fn assemble(services: Services, config: &ServerConfig, readiness: &Readiness) ->
     let methods = Methods::new(&services.handlers, &described);
     let methods = methods.map_err(|error| ServeError::Descriptors(error.into()))?;
     let limits = Limits::new(config);
-    let http = Http::new(services.http, config, limits.clone());
-    Ok(Front::new(Rpc::new(methods, limits), http))
+    let bodies = BodyBudget::new(config.max_message_bytes);
+    let http = Http::new(services.http, config, limits.clone(), bodies.clone());
+    Ok(Front::new(Rpc::new(methods, limits, bodies), http))
 }

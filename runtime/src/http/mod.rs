@@ -13,32 +13,43 @@ pub use error::{OAuthError, json, uncached};
 pub use form::Form;
 
 use crate::{
+    body::BodyBudget,
     config::ServerConfig,
-    rpc::{Limits, Refusal},
+    rpc::{Limits, Permit, Refusal},
 };
 use axum::{Router, body::Body, response::IntoResponse, routing::MethodRouter};
+use bytes::Bytes;
 use exchange::Exchange;
 use futures::{
     FutureExt,
     future::{self, BoxFuture},
 };
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use std::{collections::HashMap, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use http_body::{Frame, SizeHint};
+use std::{
+    collections::HashMap,
+    fmt,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::time::{self, Instant};
 use tower::ServiceExt;
 use tower_http::cors::CorsLayer;
 use tracing::Instrument;
 
 /// The answer to a request, in the making.
-pub(crate) type Answered = BoxFuture<'static, Response<Body>>;
+pub(crate) type Answered = BoxFuture<'static, Response<HttpBody>>;
 
 /// What is left to a handler after its request came too slowly, so that it is the one to say so.
 const LAST_WORD: Duration = Duration::from_millis(250);
 /// When to come back to a server that is too busy.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// How long a browser may remember that it may call.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
@@ -108,6 +119,7 @@ pub(crate) struct Http {
     router: Router,
     paths: HashMap<Arc<str>, Arc<str>>,
     limits: Limits,
+    bodies: BodyBudget,
     most_bytes: usize,
     timeout: Duration,
 }
@@ -120,7 +132,7 @@ struct BodyLimits {
 }
 
 impl Http {
-    pub(crate) fn new(served: HttpRoutes, config: &ServerConfig, limits: Limits) -> Self {
+    pub(crate) fn new(served: HttpRoutes, config: &ServerConfig, limits: Limits, bodies: BodyBudget) -> Self {
         let nowhere = async || OAuthError::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
         let not_so = async || {
             let why = "the method is not one of those that `Allow` names";
@@ -140,32 +152,38 @@ impl Http {
             router,
             paths: served.paths.into_iter().map(|path| (Arc::clone(&path), path)).collect(),
             limits,
+            bodies,
             most_bytes: config.max_message_bytes,
             timeout: config.request_timeout,
         }
     }
 
     /// Answers a request; `names_rpc` tells that there is an RPC at its path.
-    pub(crate) fn call<B>(&self, mut request: Request<B>, names_rpc: bool) -> Answered
+    pub(crate) fn call<B>(&self, request: Request<B>, names_rpc: bool) -> Answered
     where
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<axum::BoxError>,
     {
         let route = self.paths.get(request.uri().path()).map_or("unknown", |path| &**path);
         let exchange = Exchange::start(request.method(), route, request.headers());
         let permit = match self.limits.admit_request(request.headers()) {
             Ok(permit) => permit,
-            Err(refusal) => return future::ready(exchange.end(refused(&refusal).into_response())).boxed(),
+            Err(refusal) => return answered(exchange, refused(&refusal)),
         };
+        if !names_one_host(&request) {
+            let why = "there must be one `Host` (RFC 9112, section 3.2)";
+            return answered(exchange, OAuthError::invalid_request(why));
+        }
         if names_rpc {
             let answer = OAuthError::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "invalid_request",
                 "this is gRPC: it needs HTTP/2 and `content-type: application/grpc`",
             );
-            return future::ready(exchange.end(answer.into_response())).boxed();
+            return answered(exchange, answer);
         }
         let deadline = exchange.started() + self.timeout;
+        let mut request = request.map(|body| self.bodies.count(body));
         request.extensions_mut().insert(BodyLimits {
             bytes: self.most_bytes,
             deadline,
@@ -173,7 +191,6 @@ impl Http {
         let answer = self.router.clone().oneshot(request);
         let span = exchange.span().clone();
         let answered = async move {
-            let _permit = permit;
             let caught = AssertUnwindSafe(answer).catch_unwind();
             let response = match time::timeout_at(deadline + LAST_WORD, caught).await {
                 Ok(Ok(Ok(response))) => response,
@@ -184,10 +201,50 @@ impl Http {
                 }
                 Err(_) => OAuthError::unavailable(RETRY).into_response(),
             };
-            exchange.end(response)
+            exchange.end(response).map(|body| HttpBody {
+                body,
+                _permit: Some(permit),
+            })
         };
         answered.instrument(span).boxed()
     }
+}
+
+/// The body of an answer. The request counts against the limit until it was taken.
+pub(crate) struct HttpBody {
+    body: Body,
+    _permit: Option<Permit>,
+}
+
+impl http_body::Body for HttpBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// An answer without a handler.
+fn answered(exchange: Exchange, answer: OAuthError) -> Answered {
+    let response = exchange.end(answer.into_response());
+    future::ready(response.map(|body| HttpBody { body, _permit: None })).boxed()
+}
+
+/// HTTP/2 has something else for it, and HTTP/1.0 need not say. What is in doubt here another server may understand otherwise.
+fn names_one_host<B>(request: &Request<B>) -> bool {
+    request.version() != Version::HTTP_11 || request.headers().get_all(HOST).iter().count() == 1
 }
 
 fn refused(refusal: &Refusal) -> OAuthError {
@@ -213,7 +270,8 @@ mod tests {
             .into_iter()
             .fold(HttpRoutes::new(), |routes, path| routes.route(path, get(async || "")));
         let config = ServerConfig::new(([127, 0, 0, 1], 0).into());
-        let http = Http::new(routes, &config, Limits::new(&config));
+        let bodies = BodyBudget::new(config.max_message_bytes);
+        let http = Http::new(routes, &config, Limits::new(&config), bodies);
         for (path, status) in [
             ("/a", 200),
             ("/{a}", 200),
@@ -224,7 +282,10 @@ mod tests {
             ("//a", 404),
             ("/%61", 404),
         ] {
-            let request = Request::get(path).body(Empty::<bytes::Bytes>::new()).unwrap();
+            let request = Request::get(path)
+                .header(HOST, "h")
+                .body(Empty::<Bytes>::new())
+                .unwrap();
             assert_eq!(http.call(request, false).await.status(), status, "{path}");
         }
         assert_eq!(path_of("https://a.example/b/c/"), "/b/c");

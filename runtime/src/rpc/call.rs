@@ -1,11 +1,11 @@
 //! One call from its arrival to the end of its answer: its span, its counters, its last frame.
 
 use super::{
-    limits::deadline_exceeded,
+    limits::{Permit, deadline_exceeded},
     methods::{Method, code_name},
     panicked,
 };
-use crate::{server::HEALTH, trace_context};
+use crate::{server::HEALTH, talk::SideStream, trace_context};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -58,12 +58,22 @@ impl Call {
         self.started
     }
 
+    /// Whether its answer may last.
+    pub(crate) fn answers_stream(&self) -> bool {
+        self.method.answers_stream
+    }
+
     pub(crate) fn span(&self) -> &Span {
         &self.span
     }
 
     /// The answer that tells this call when it has ended.
-    pub(crate) fn answer(mut self, response: Response<Body>, deadline: Option<Instant>) -> Response<AnswerBody> {
+    pub(crate) fn answer(
+        mut self,
+        response: Response<Body>,
+        deadline: Option<Instant>,
+        held: Held,
+    ) -> Response<AnswerBody> {
         // A status among the headers means that nothing follows them.
         if let Some(code) = status_of(response.headers()) {
             self.end(code);
@@ -73,6 +83,7 @@ impl Call {
             call: self,
             deadline,
             timer: None,
+            _held: held,
         })
     }
 
@@ -143,6 +154,14 @@ pub(crate) struct AnswerBody {
     deadline: Option<Instant>,
     /// Only an answer that makes its caller wait needs one.
     timer: Option<Pin<Box<Sleep>>>,
+    _held: Held,
+}
+
+/// What a call counts by until its answer was taken.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(super) _permit: Option<Permit>,
+    pub(super) _side: Option<SideStream>,
 }
 
 impl AnswerBody {

@@ -2,10 +2,11 @@
 
 use super::{
     Answer,
-    call::{AnswerBody, Call},
+    call::{AnswerBody, Call, Held},
     limits::{Admission, deadline_exceeded},
     panicked,
 };
+use crate::talk::SideStream;
 use http::Response;
 use std::{
     convert::Infallible,
@@ -31,19 +32,21 @@ enum Work {
         answer: Answer,
         admission: Admission,
         timer: Option<Pin<Box<Sleep>>>,
+        side: Option<SideStream>,
     },
     /// It is answered without its handler.
     Refused(Status),
 }
 
 impl Handled {
-    pub(crate) fn by(answer: Answer, call: Call, admission: Admission) -> Self {
+    pub(crate) fn by(answer: Answer, call: Call, admission: Admission, side: Option<SideStream>) -> Self {
         let timer = None;
         Self {
             work: Work::Admitted {
                 answer,
                 admission,
                 timer,
+                side,
             },
             call: Some(call),
         }
@@ -72,6 +75,7 @@ impl Future for Handled {
                 answer,
                 admission,
                 timer,
+                ..
             } => match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
                 Ok(Poll::Ready(Ok(response))) => (response, admission.caller_deadline()),
                 // The caller learns that something broke, and nothing about what. The panic hook has told the log.
@@ -85,10 +89,17 @@ impl Future for Handled {
                 }
             },
         };
-        // The call stops to count against the limit, and whatever still runs of it ends: a stream that waits for something
-        // to happen costs no work.
-        *work = Work::Refused(Status::ok(""));
         let Some(call) = call.take() else { return Poll::Pending };
-        Poll::Ready(Ok(call.answer(response, caller_deadline)))
+        // Whatever still runs of the call ends.
+        let held = match std::mem::replace(work, Work::Refused(Status::ok(""))) {
+            Work::Admitted { admission, side, .. } => Held {
+                // The call counts against the limit until its answer was taken, but for a stream: one that waits for something to
+                // happen costs no work.
+                _permit: admission.into_permit().filter(|_| !call.answers_stream()),
+                _side: side,
+            },
+            Work::Refused(_) => Held::default(),
+        };
+        Poll::Ready(Ok(call.answer(response, caller_deadline, held)))
     }
 }

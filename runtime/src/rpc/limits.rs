@@ -1,7 +1,12 @@
 //! What is refused before a handler sees it, and how long a handler may take.
 
 use super::deadline::caller_timeout;
-use crate::{config::ServerConfig, server::HEALTH, status};
+use crate::{
+    config::ServerConfig,
+    server::HEALTH,
+    status,
+    talk::{SideStream, Talk},
+};
 use http::HeaderMap;
 use std::{
     sync::{
@@ -34,6 +39,8 @@ pub(crate) enum Refusal {
 pub(crate) struct Limits {
     open: Arc<AtomicUsize>,
     max_requests: usize,
+    side_streams: Arc<AtomicUsize>,
+    max_side_streams: usize,
     max_metadata_bytes: usize,
     timeout: Duration,
 }
@@ -43,6 +50,9 @@ impl Limits {
         Self {
             open: Arc::default(),
             max_requests: config.max_requests,
+            side_streams: Arc::default(),
+            // One for each client that watches the health of what it is connected to.
+            max_side_streams: config.max_connections,
             max_metadata_bytes: usize::try_from(config.max_metadata_bytes).unwrap_or(usize::MAX),
             timeout: config.request_timeout,
         }
@@ -61,8 +71,14 @@ impl Limits {
         Ok(Admission {
             deadline: now + caller_timeout.unwrap_or(self.timeout).min(self.timeout),
             caller_deadline: caller_timeout.and_then(|timeout| now.checked_add(timeout)),
-            _permit: permit,
+            permit,
         })
+    }
+
+    /// Takes a stream at health or reflection in: whoever may connect may open them, and leave them open.
+    pub(crate) fn admit_side_stream(&self, talk: &Arc<Talk>) -> Result<SideStream, Refusal> {
+        let stream = talk.side_stream(&self.side_streams, self.max_side_streams);
+        stream.ok_or(Refusal::Overloaded)
     }
 
     /// Takes an HTTP request in, or says why not.
@@ -100,13 +116,18 @@ impl Drop for Permit {
 pub(crate) struct Admission {
     deadline: Instant,
     caller_deadline: Option<Instant>,
-    _permit: Option<Permit>,
+    permit: Option<Permit>,
 }
 
 impl Admission {
     /// When the caller gives up; for a stream, on all of it.
     pub(crate) fn caller_deadline(&self) -> Option<Instant> {
         self.caller_deadline
+    }
+
+    /// What the call counts by.
+    pub(crate) fn into_permit(self) -> Option<Permit> {
+        self.permit
     }
 
     /// When the call has to be answered, or its stream to begin.

@@ -1,7 +1,10 @@
 //! The methods that a server has, and what is counted for each.
 
 use super::Handler;
-use crate::metrics::{RPC_HANDLED, RPC_SECONDS, RPC_STARTED};
+use crate::{
+    metrics::{RPC_HANDLED, RPC_SECONDS, RPC_STARTED},
+    server::{HEALTH, REFLECTION},
+};
 use metrics::{Counter, Histogram, counter, histogram};
 use prost::{DecodeError, Message};
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
@@ -28,6 +31,12 @@ pub(crate) struct Method {
     kind: &'static str,
     started: OnceLock<Counter>,
     ended: [OnceLock<(Counter, Histogram)>; CODES],
+    /// Its caller may send on and on.
+    pub(crate) takes_stream: bool,
+    /// Its answer may last.
+    pub(crate) answers_stream: bool,
+    /// It is of the services that every server has, whose streams nobody else bounds.
+    pub(crate) is_aside: bool,
     /// The service that has it.
     handler: Option<Arc<dyn Handler>>,
 }
@@ -75,6 +84,9 @@ impl Method {
             kind,
             started: OnceLock::new(),
             ended: [const { OnceLock::new() }; CODES],
+            takes_stream: matches!(kind, "client_stream" | "bidi_stream"),
+            answers_stream: matches!(kind, "server_stream" | "bidi_stream"),
+            is_aside: service == HEALTH || REFLECTION.contains(&service),
             handler: None,
         }
     }

@@ -8,9 +8,11 @@ mod methods;
 
 pub(crate) use call::AnswerBody;
 pub(crate) use handled::Handled;
-pub(crate) use limits::{Limits, Refusal};
+pub(crate) use limits::{Limits, Permit, Refusal};
 pub(crate) use methods::Methods;
 
+use crate::{body::BodyBudget, talk::Talk};
+use bytes::Bytes;
 use call::Call;
 use futures::future::BoxFuture;
 use http::{Request, Response};
@@ -43,13 +45,15 @@ where
 pub(crate) struct Rpc {
     methods: Arc<Methods>,
     limits: Limits,
+    bodies: BodyBudget,
 }
 
 impl Rpc {
-    pub(crate) fn new(methods: Methods, limits: Limits) -> Self {
+    pub(crate) fn new(methods: Methods, limits: Limits, bodies: BodyBudget) -> Self {
         Self {
             methods: Arc::new(methods),
             limits,
+            bodies,
         }
     }
 
@@ -58,14 +62,34 @@ impl Rpc {
         self.methods.get(path).handler().is_some()
     }
 
-    pub(crate) fn call(&self, request: Request<Body>) -> Handled {
+    pub(crate) fn call<B>(&self, request: Request<B>, talk: &Arc<Talk>) -> Handled
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
         let method = self.methods.get(request.uri().path());
         let call = Call::start(Arc::clone(&method), request.headers());
         let admitted = self.limits.admit(&method.service, request.headers(), call.started());
         match (admitted, method.handler()) {
             (Ok(admission), Some(handler)) => {
+                let side = if method.is_aside && method.answers_stream {
+                    match self.limits.admit_side_stream(talk) {
+                        Ok(side) => Some(side),
+                        Err(refusal) => return Handled::refused(refusal.into(), call),
+                    }
+                } else {
+                    None
+                };
+                let request = request.map(|body| {
+                    // What comes as a stream is taken piece by piece.
+                    if method.takes_stream {
+                        Body::new(body)
+                    } else {
+                        Body::new(self.bodies.count(body))
+                    }
+                });
                 let answer = call.span().in_scope(|| handler.handle(request));
-                Handled::by(answer, call, admission)
+                Handled::by(answer, call, admission, side)
             }
             (Ok(_), None) => Handled::refused(Status::unimplemented("there is no such method"), call),
             (Err(refusal), _) => Handled::refused(refusal.into(), call),

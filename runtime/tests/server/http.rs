@@ -120,6 +120,9 @@ async fn odd_requests_are_not_found() {
         "TRACE / HTTP/1.1",
         "GET /fine/../fine HTTP/1.1",
         "GET /f%69ne HTTP/1.1",
+        // RFC 9112, section 3.2: one `Host`, and `ask` has one.
+        "GET /fine HTTP/1.1\r\nhost: y",
+        "GET http://y/fine HTTP/1.1\r\nhost: y",
     ] {
         let answer = ask(server.address, head, "").await;
         assert!(answer.starts_with("HTTP/1.1 40"), "{head}: {answer}");

@@ -8,6 +8,7 @@
 )]
 
 mod abuse;
+mod burden;
 mod configuration;
 mod health;
 mod http;
