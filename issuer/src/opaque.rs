@@ -80,6 +80,10 @@ impl keys::Key for OpaqueKey {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn is(&self, other: &Self) -> bool {
+        self.check == other.check
+    }
 }
 
 impl fmt::Debug for OpaqueKey {

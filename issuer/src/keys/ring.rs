@@ -15,6 +15,11 @@ use super::files::{self, KeyFile, KeyFileError};
 pub trait Key: Send + Sync + 'static {
     /// Its name: the same on every issuer that holds it.
     fn id(&self) -> &str;
+
+    /// Whether it is the same as another one of this name. A name that comes of the key itself leaves no doubt.
+    fn is(&self, _other: &Self) -> bool {
+        true
+    }
 }
 
 /// What an issuer holds at one moment, in the order of age. At least one key.
@@ -197,7 +202,9 @@ impl<K: Key> Ring<K> {
         if !source.watched.changed() && !again && source.failed.is_none() {
             return Ok(false);
         }
-        let mut next = match read_all(&source.path, source.read) {
+        let before = self.held.load();
+        let next = read_all(&source.path, source.read);
+        let mut next = match next.and_then(|next| without_impostor(&before, next, &source.path)) {
             Ok(next) => next,
             Err(error) if source.failed.replace(error.to_string()) == Some(error.to_string()) && !again => {
                 return Ok(false);
@@ -205,7 +212,6 @@ impl<K: Key> Ring<K> {
             Err(error) => return Err(error),
         };
         source.failed = None;
-        let before = self.held.load();
         next.withdrawn = Arc::clone(&before.withdrawn);
         if let Some(position) = next.position(before.active().id()) {
             (next.active, next.settled) = (position, before.settled);
@@ -273,6 +279,25 @@ impl<K: Key> fmt::Debug for Held<K> {
 impl<K: Key> fmt::Debug for Ring<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.look().fmt(f)
+    }
+}
+
+/// What lives of a key dies when another one takes its name, so that is told instead of done.
+fn without_impostor<K: Key>(before: &Held<K>, next: Held<K>, path: &Path) -> Result<Held<K>, KeyFileError> {
+    let held = |id: &str| before.keys.iter().find(|key| key.id() == id);
+    let impostor = next
+        .keys
+        .iter()
+        .find(|key| held(key.id()).is_some_and(|held| !held.is(key)));
+    match impostor {
+        None => Ok(next),
+        Some(key) => {
+            let problem = format!(
+                "{} is another key than before under the same name: put the old one back, and give the new one a name of its own",
+                key.id()
+            );
+            Err(KeyFileError::new(path, problem))
+        }
     }
 }
 

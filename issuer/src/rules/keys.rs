@@ -183,6 +183,35 @@ async fn issuers_use_a_new_opaque_key_when_all_have_had_the_time_to_get_it() {
     assert!(error.contains("another opaque key of the name 2026-02"), "{error}");
 }
 
+/// Whoever writes a new key over the old file has made a mistake, and nobody loses a token by it.
+#[tokio::test]
+async fn another_key_under_the_same_name_is_not_taken_in() {
+    let harness = Harness::new();
+    harness.application("shop", TokenFormat::Opaque, |_| {}).await;
+    harness.user("alice", |_| {}).await;
+    let pod = Pod::new(&harness, &[("2026-01", 0xff)]);
+    pod.uses().await;
+    let issue = async || {
+        let issued = pod
+            .issuer
+            .issue_token(request_for("shop", "alice", "phone-1"))
+            .await
+            .unwrap();
+        issued.access_token.expose_secret().to_owned()
+    };
+    let token = issue().await;
+    put(pod.folder.path(), "2026-01", 0xfe);
+    pod.uses().await;
+    assert_eq!(issue().await, token);
+    // It is not forgotten by looking again, and a right key beside a wrong one is not taken in either.
+    put(pod.folder.path(), "2026-02", 0xfd);
+    assert_eq!(pod.uses().await, "2026-01");
+    put(pod.folder.path(), "2026-01", 0xff);
+    pod.uses().await;
+    harness.clock.advance(WAIT);
+    assert_eq!((pod.uses().await, issue().await), ("2026-02".into(), token));
+}
+
 #[tokio::test]
 async fn s14_a_refresh_token_of_a_key_that_only_another_issuer_has_is_not_refused_for_good() {
     use crate::grant::{Grant as _, RefreshToken};
