@@ -63,6 +63,7 @@ where
     type Future = Answering;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        self.talk.heard(request.version());
         // Where tonic looks for it.
         request.extensions_mut().insert(self.peer.clone());
         if let Some(certificate) = &self.certificate {

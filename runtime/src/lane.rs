@@ -14,7 +14,14 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time,
@@ -49,6 +56,9 @@ pub(crate) struct Lane {
     /// No client can connect any more.
     closed: CancellationToken,
     cut: Cutter,
+    max_age: Option<Duration>,
+    /// How many connections there were: whoever connected at once is not told to leave at once.
+    count: Arc<AtomicU32>,
 }
 
 impl Lane {
@@ -60,6 +70,8 @@ impl Lane {
             front,
             closed,
             cut,
+            max_age: config.max_connection_age,
+            count: Arc::default(),
         }
     }
 
@@ -95,6 +107,12 @@ impl Lane {
         }
     }
 
+    /// From nine to eleven tenths of what is said.
+    fn age(&self) -> Option<Duration> {
+        let turn = self.count.fetch_add(1, Ordering::Relaxed) % 21;
+        self.max_age.map(|age| age * (90 + turn) / 100)
+    }
+
     async fn converse<IO>(&self, io: IO, certificate: Option<Arc<PeerCertificate>>)
     where
         IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
@@ -114,6 +132,7 @@ impl Lane {
             let _ = time::timeout(LATE_HELLO, said.cancelled()).await;
         });
         let mut stalled = pin!(talk.stalled());
+        let mut aged = pin!(talk.aged(self.age()));
         let mut leaves = false;
         let outcome = loop {
             tokio::select! {
@@ -122,6 +141,10 @@ impl Lane {
                 () = &mut stalled => {
                     tracing::debug!("a client takes nothing of its answers");
                     return;
+                }
+                () = &mut aged, if !leaves => {
+                    leaves = true;
+                    conversing.as_mut().graceful_shutdown();
                 }
                 () = &mut leaving, if !leaves => {
                     leaves = true;

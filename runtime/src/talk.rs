@@ -4,9 +4,13 @@
 //! themselves are watched.
 
 use crate::connection::STALL_TIMEOUT;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use http::Version;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 use tokio::time;
 
@@ -22,6 +26,7 @@ pub(crate) struct Talk {
     /// By the turn in which the client was to take something, how many answers it did not yet take.
     untaken: [AtomicUsize; TURNS],
     side_streams: AtomicUsize,
+    is_http2: AtomicBool,
 }
 
 impl Talk {
@@ -33,6 +38,27 @@ impl Talk {
             self.turn.store(turn, Ordering::Relaxed);
             // The one that is used next, so what is in it is from the turn before the last.
             if self.untaken[(turn + 1) % TURNS].load(Ordering::Relaxed) > 0 {
+                return;
+            }
+        }
+    }
+
+    /// A request came by this version of HTTP.
+    pub(crate) fn heard(&self, version: Version) {
+        if version == Version::HTTP_2 && !self.is_http2.load(Ordering::Relaxed) {
+            self.is_http2.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until the connection is so old that its client should make another one. Over HTTP/1.1 there is no way to say so that a
+    /// request could not cross, and what is idle ends soon.
+    pub(crate) async fn aged(&self, age: Option<Duration>) {
+        let Some(age) = age else {
+            return std::future::pending().await;
+        };
+        loop {
+            time::sleep(age).await;
+            if self.is_http2.load(Ordering::Relaxed) {
                 return;
             }
         }
@@ -105,7 +131,6 @@ impl Drop for Handed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     async fn is_stalled_within(talk: &Talk, turns: u32) -> bool {
         let patience = STALL_TIMEOUT * turns + Duration::from_millis(1);

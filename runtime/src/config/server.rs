@@ -11,6 +11,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 /// A caller's `grpc-timeout` can be longer than any sensible bound; this is the most a server may be told to allow.
 const MAX_REQUEST_TIMEOUT_MS: u64 = 600_000;
 const MAX_WAIT_SECONDS: u64 = 3600;
+const MAX_AGE_SECONDS: u64 = 86_400;
 const MAX_WORKERS: usize = 1024;
 
 /// Arguments of a process that serves gRPC.
@@ -55,6 +56,11 @@ pub struct ServerArgs {
         default_value = "4096"
     )]
     pub max_connections: String,
+
+    /// Seconds after which an HTTP/2 client is told to connect anew, a tenth more or less, so that it finds servers that were added, and
+    /// authorities that were taken away; its calls end as they would [default: never]
+    #[arg(long, env = "TOKENBIND_MAX_CONNECTION_AGE_SECONDS", value_name = "SECONDS")]
+    pub max_connection_age_seconds: Option<String>,
 
     /// Calls being handled at once; further ones are answered `RESOURCE_EXHAUSTED` without waiting
     #[arg(long, env = "TOKENBIND_MAX_REQUESTS", value_name = "COUNT", default_value = "1024")]
@@ -116,6 +122,8 @@ pub struct ServerConfig {
     pub max_streams: u32,
     /// Connections open at once.
     pub max_connections: usize,
+    /// After what an HTTP/2 client is told to connect anew, a tenth more or less.
+    pub max_connection_age: Option<Duration>,
     /// Calls being handled at once.
     pub max_requests: usize,
     /// Longest time until a call is answered or its stream begins.
@@ -138,6 +146,7 @@ impl ServerConfig {
             max_metadata_bytes: 16 << 10,
             max_streams: 256,
             max_connections: 4096,
+            max_connection_age: None,
             max_requests: 1024,
             request_timeout: Duration::from_secs(10),
             drain: Duration::from_secs(5),
@@ -169,6 +178,12 @@ impl ServerArgs {
         let max_metadata_bytes = violations.parse_in("--max-metadata-bytes", &self.max_metadata_bytes, 1024..=1 << 20);
         let max_streams = violations.parse_in("--max-streams", &self.max_streams, 1..=65_536);
         let max_connections = violations.parse_in("--max-connections", &self.max_connections, 1..=1_000_000);
+        let max_connection_age = match &self.max_connection_age_seconds {
+            Some(text) => violations
+                .parse_in("--max-connection-age-seconds", text, 1..=MAX_AGE_SECONDS)
+                .map(|age| Some(Duration::from_secs(age))),
+            None => Some(None),
+        };
         let max_requests = violations.parse_in("--max-requests", &self.max_requests, 1..=1_000_000);
         let timeout = violations.parse_in(
             "--request-timeout-ms",
@@ -188,6 +203,7 @@ impl ServerArgs {
             max_metadata_bytes: max_metadata_bytes?,
             max_streams: max_streams?,
             max_connections: max_connections?,
+            max_connection_age: max_connection_age?,
             max_requests: max_requests?,
             request_timeout: Duration::from_millis(timeout?),
             drain: Duration::from_secs(drain?),

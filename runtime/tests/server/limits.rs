@@ -1,7 +1,7 @@
 //! What a server refuses, and for how long it works.
 
 use crate::support::{RawConnection, Server, assert_code, assert_works, config, status, until, within};
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 use tokenbind_runtime::config::ServerConfig;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 use tonic::{Code, Request};
@@ -185,6 +185,33 @@ async fn connections_beyond_the_limit_are_closed() {
         }
     })
     .await;
+}
+
+/// A client that keeps one connection for ever would never find a server that was added.
+#[tokio::test]
+async fn a_client_connects_anew_and_no_call_that_came_fails() {
+    let server = Server::start(ServerConfig {
+        max_connection_age: Some(Duration::from_millis(100)),
+        ..config()
+    })
+    .await;
+    let client = server.client().await;
+    let mut stream = client.stream("Stream").await.unwrap();
+    assert_eq!(within(stream.message()).await.unwrap().unwrap(), "first");
+    let mut peers = HashSet::new();
+    within(async {
+        while peers.len() < 20 {
+            match client.call("Peer", "").await {
+                Ok(peer) => drop(peers.insert(peer)),
+                // What this client had not sent yet it gives up, where others send it again.
+                Err(status) => assert_eq!(status.code(), Code::Cancelled, "{status:?}"),
+            }
+        }
+    })
+    .await;
+    // What was going on goes on.
+    let more = tokio::time::timeout(Duration::from_millis(20), stream.message()).await;
+    assert!(more.is_err(), "the stream ended: {more:?}");
 }
 
 #[tokio::test]
