@@ -138,7 +138,6 @@ async fn a_catalog_that_cannot_be_published_does_not_hold_up_the_keys() {
     // The person decides for the catalog.
     let request = stack.as_admin(DeleteApplicationRequest {
         client_id: made.id.clone(),
-        ..Default::default()
     });
     stack.applications().delete_application(request).await.unwrap();
     wait_until("the catalog counts", DEADLINE, async || {
