@@ -215,7 +215,7 @@ async fn keep_published(mut keeper: Keeper, published: Arc<AtomicBool>) {
                 Err(error) => (Err(RunError::Keys(error)), false),
             },
             (Err(error), _) => (Err(error), false),
-            _ => continue,
+            _ => (Ok(()), false),
         };
         if renewed {
             published.store(true, Ordering::Release);
