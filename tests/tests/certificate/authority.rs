@@ -30,6 +30,14 @@ impl Certified {
     }
 }
 
+impl Certified {
+    /// The same with the certificate of the authority behind its own.
+    pub(crate) fn with_chain(mut self, authority: &Authority) -> Self {
+        self.pem += &authority.pem;
+        self
+    }
+}
+
 impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
@@ -66,7 +74,20 @@ impl Authority {
         self.certify_with(&params)
     }
 
-    fn certify_with(&self, params: &CertificateParams) -> Certified {
+    /// An authority below this one.
+    pub(crate) fn intermediate(&self) -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let key = KeyPair::generate().unwrap();
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Self {
+            issuer: Issuer::new(params, key),
+            pem,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub(crate) fn certify_with(&self, params: &CertificateParams) -> Certified {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Certified {

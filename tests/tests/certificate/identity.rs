@@ -1,5 +1,6 @@
 //! RFC 8705, section 2.1: the certificate of a connection as the credential of an application, and of a resource that asks.
 
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SanType};
 use tokenbind_proto::v1::certificate_name::Name;
 use tokenbind_proto::v1::{
     Application, CertificateName, ClientAuthentication, ClientAuthenticationMethod as Method, Decision,
@@ -229,6 +230,130 @@ async fn over_http(setting: &Setting, token: &str) {
     ] {
         ask(client, client_id).await.assert_error(401, "invalid_client");
     }
+}
+
+/// A certificate that an authority of ours signed says more than one thing, or not what it seems to say.
+#[tokio::test]
+async fn c54_odd_certificates_name_nobody_but_whom_they_name() {
+    let setting = Setting::start().await;
+    let dns = |client_id: &str, name: &str| known_by(client_id, Name::SanDns(name.to_owned()));
+    let cart = known_by("cart", Name::SanUri(CART.to_owned()));
+    for application in [cart, dns("host", "host.example"), dns("address", "10.0.0.1")] {
+        // Whether a name may be declared is not what is asked here.
+        let _ = setting.stack.create_app(application).await;
+    }
+    let authority = &setting.authority;
+    let sans = |names: &[SanType]| {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.subject_alt_names = names.to_vec();
+        params
+    };
+    let uri = |text: &str| SanType::URI(text.try_into().unwrap());
+    let name = |text: &str| SanType::DnsName(text.try_into().unwrap());
+    let right = sans(&[uri(CART)]);
+    let of_time = |begins: i32, ends: i32| {
+        let mut params = right.clone();
+        params.not_before = rcgen::date_time_ymd(begins, 1, 1);
+        params.not_after = rcgen::date_time_ymd(ends, 1, 1);
+        params
+    };
+    let mut for_servers = right.clone();
+    for_servers.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let mut for_clients = right.clone();
+    for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let mut common_name = sans(&[]);
+    common_name.distinguished_name.push(DnType::CommonName, "host.example");
+    let between = authority.intermediate();
+    let below = between.intermediate();
+    let cases = [
+        (
+            "beside another name",
+            authority.certify_with(&sans(&[uri(CART), name("x.example")])),
+            "cart",
+            true,
+        ),
+        ("for clients", authority.certify_with(&for_clients), "cart", true),
+        (
+            "through one between",
+            between.certify_with(&right).with_chain(&between),
+            "cart",
+            true,
+        ),
+        ("one between is left out", between.certify_with(&right), "cart", false),
+        (
+            "two between where one may be",
+            below.certify_with(&right).with_chain(&below).with_chain(&between),
+            "cart",
+            false,
+        ),
+        ("for servers", authority.certify_with(&for_servers), "cart", false),
+        ("ended", authority.certify_with(&of_time(2020, 2021)), "cart", false),
+        ("not begun", authority.certify_with(&of_time(2090, 2091)), "cart", false),
+        ("by itself", authority.certify_with(&sans(&[])), "cart", false),
+        (
+            "case of the path",
+            authority.certify_uris(&["spiffe://example.org/ns/shop/sa/Cart"]),
+            "cart",
+            false,
+        ),
+        (
+            "case of the domain",
+            authority.certify_uris(&["spiffe://EXAMPLE.org/ns/shop/sa/cart"]),
+            "cart",
+            false,
+        ),
+        (
+            "another domain",
+            authority.certify_uris(&["spiffe://example.org.evil/ns/shop/sa/cart"]),
+            "cart",
+            false,
+        ),
+        (
+            "encoded",
+            authority.certify_uris(&["spiffe://example.org/ns/shop/sa/%63art"]),
+            "cart",
+            false,
+        ),
+        (
+            "with a query",
+            authority.certify_uris(&["spiffe://example.org/ns/shop/sa/cart?x"]),
+            "cart",
+            false,
+        ),
+        (
+            "a name that is the URI's",
+            authority.certify_with(&sans(&[SanType::Rfc822Name(CART.try_into().unwrap())])),
+            "cart",
+            false,
+        ),
+        ("a wildcard", authority.certify("*.example"), "host", false),
+        ("a dot behind", authority.certify("host.example."), "host", false),
+        ("a common name", authority.certify_with(&common_name), "host", false),
+        (
+            "a mail address",
+            authority.certify_with(&sans(&[SanType::Rfc822Name("host.example".try_into().unwrap())])),
+            "host",
+            false,
+        ),
+        (
+            "a URI of the name",
+            authority.certify_uris(&["host.example"]),
+            "host",
+            false,
+        ),
+        (
+            "an address",
+            authority.certify_with(&sans(&[SanType::IpAddress([10, 0, 0, 1].into())])),
+            "address",
+            false,
+        ),
+    ];
+    for (what, certificate, client_id, expected) in &cases {
+        let client = setting.connect(Some(certificate));
+        assert_eq!(by_message_ok(&client, client_id).await, *expected, "{what}");
+    }
+    let cart = setting.connect(Some(&authority.certify_with(&right)));
+    assert!(by_message_ok(&cart, "cart").await);
 }
 
 #[tokio::test]
