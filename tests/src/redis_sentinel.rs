@@ -93,6 +93,16 @@ impl RedisSentinel {
         self.sentinels.iter().map(|sentinel| sentinel.port).collect()
     }
 
+    /// Stops a sentinel (SIGSTOP): it hears nothing and says nothing.
+    pub fn freeze_sentinel(&self, number: usize) {
+        signal(&self.sentinels[number].process, "-STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw_sentinel(&self, number: usize) {
+        signal(&self.sentinels[number].process, "-CONT");
+    }
+
     /// The servers; the first was the primary when it started.
     pub fn nodes(&self) -> &[RedisServer] {
         &self.nodes
@@ -242,4 +252,9 @@ fn spawn(configuration: &PathBuf) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("a sentinel starts")
+}
+
+fn signal(process: &Child, signal: &str) {
+    let sent = Command::new("kill").args([signal, &process.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "signal a sentinel");
 }

@@ -15,7 +15,7 @@ use super::connector::Connector;
 
 /// Where sentinels tell of a new primary.
 const SWITCHED: &str = "+switch-master";
-/// How long the others have when one has answered.
+/// How long the others have when enough have answered.
 const STRAGGLE: Duration = Duration::from_millis(100);
 
 /// What the servers are: whoever asks has another user for each.
@@ -79,12 +79,13 @@ async fn connect(connector: &Connector, address: &ConnectionAddr, who: &Who) -> 
     Ok(connection)
 }
 
-/// The answers of those who answer while the first is not long ago; the last error if nobody does.
+/// The answers of those who answer until a little after so many have as are `enough`; the last error if nobody does.
 pub(super) async fn ask_all<T: FromRedisValue>(
     servers: &mut [Asked],
     connector: &Connector,
     who: &Who,
     question: &Pipeline,
+    enough: usize,
 ) -> RedisResult<Vec<(ConnectionAddr, T)>> {
     let mut asked: FuturesUnordered<_> = servers
         .iter_mut()
@@ -92,7 +93,7 @@ pub(super) async fn ask_all<T: FromRedisValue>(
         .collect();
     let mut answers = Vec::new();
     let mut last_error: Option<RedisError> = None;
-    // The time-outs of the connections end it when nobody answers.
+    // The time-outs of the connections end it when too few answer.
     let mut end: Option<Instant> = None;
     loop {
         let next = match end {
@@ -102,7 +103,9 @@ pub(super) async fn ask_all<T: FromRedisValue>(
         match next {
             Some(Ok(answer)) => {
                 answers.push(answer);
-                end = end.or_else(|| Some(Instant::now() + STRAGGLE));
+                if answers.len() >= enough {
+                    end = end.or_else(|| Some(Instant::now() + STRAGGLE));
+                }
             }
             Some(Err(error)) => last_error = Some(error),
             None => break,

@@ -33,11 +33,11 @@ impl ClusterFinder {
         &mut self,
         connector: &Connector,
         known: &[ConnectionAddr],
-    ) -> Result<Found, ConnectError> {
+    ) -> Result<Vec<Found>, ConnectError> {
         self.remember(known);
         let mut question = redis::pipe();
         question.cmd("CLUSTER").arg("INFO").cmd("CLUSTER").arg("SLOTS");
-        let words = ask_all::<(String, Vec<Value>)>(&mut self.nodes, connector, &Who::Nodes, &question);
+        let words = ask_all::<(String, Vec<Value>)>(&mut self.nodes, connector, &Who::Nodes, &question, 1);
         let words = words.await.map_err(|error| refused(&error))?;
         let best = words.into_iter().max_by_key(|(_, (info, _))| {
             let epoch: u64 = field(info, "cluster_current_epoch").parse().unwrap_or(0);
@@ -71,7 +71,7 @@ impl ClusterFinder {
 }
 
 /// Reads `CLUSTER SLOTS`. A node that does not know its own name leaves it out.
-fn primaries(ranges: &[Value], asked: &ConnectionAddr, tls: bool) -> Found {
+fn primaries(ranges: &[Value], asked: &ConnectionAddr, tls: bool) -> Vec<Found> {
     let mut found: BTreeMap<(String, u16), Vec<(u16, u16)>> = BTreeMap::new();
     let own = host_and_port(asked).map_or("", |(host, _)| host);
     for range in ranges {
@@ -93,7 +93,12 @@ fn primaries(ranges: &[Value], asked: &ConnectionAddr, tls: bool) -> Found {
     }
     let found = found.into_iter();
     found
-        .map(|((host, port), ranges)| (address(&host, port, tls), ranges))
+        .map(|((host, port), slots)| Found {
+            address: address(&host, port, tls),
+            slots,
+            // A node that was started again serves when it has heard from most of the others.
+            run: None,
+        })
         .collect()
 }
 
@@ -125,7 +130,7 @@ mod tests {
         let found = primaries(&ranges, &address("a", 7, false), false);
         let found: Vec<_> = found
             .iter()
-            .map(|(address, ranges)| (address.to_string(), ranges.clone()))
+            .map(|found| (found.address.to_string(), found.slots.clone()))
             .collect();
         let expected = [
             ("a:1".to_owned(), vec![(0, 5), (9, 9)]),

@@ -148,7 +148,8 @@ async fn open(connector: &Connector, node: &Node) -> RedisResult<Open> {
         });
     // Only RESP3 has the means to be told at once that a connection is lost.
     let client = connector.client(&node.address, ProtocolVersion::RESP3)?;
-    let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    node.recognize(&mut connection).await?;
     Ok(Open { connection, lost })
 }
 

@@ -176,6 +176,7 @@ async fn open(shared: &Arc<Shared>, node: &Arc<Node>, place_number: usize) -> Re
     });
     let client = connector.client(&node.address, ProtocolVersion::RESP3)?;
     let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    node.recognize(&mut connection).await?;
     redis::cmd("CLIENT")
         .arg(&["TRACKING", "ON"])
         .exec_async(&mut connection)

@@ -12,12 +12,14 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use crc::{CRC_16_XMODEM, Crc, Table};
-use redis::ConnectionAddr;
+use redis::aio::MultiplexedConnection;
+use redis::{ConnectionAddr, ErrorKind, RedisResult};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time;
 
 use super::barrier::Barrier;
+use super::check::field;
 use super::cluster::ClusterFinder;
 use super::connector::Connector;
 use super::deployment::{Shape, address, host_and_port};
@@ -43,6 +45,8 @@ pub(super) struct Node {
     /// No two nodes have the same, also not one after the other at the same address.
     pub(super) number: u32,
     pub(super) address: ConnectionAddr,
+    /// Which start of the server it is, where that matters.
+    run: Option<Box<str>>,
     /// Each server has a clock of its own.
     pub(super) clock: StoreClock,
 }
@@ -51,6 +55,21 @@ impl Node {
     /// Host and port, for people.
     pub(super) fn name(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Fails where the server at the address was started again since somebody looked: it may have lost what it acknowledged, and
+    /// another may have taken its place.
+    pub(super) async fn recognize(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+        let Some(run) = &self.run else { return Ok(()) };
+        let info: String = redis::cmd("INFO").arg("server").query_async(connection).await?;
+        if field(&info, "run_id") == &**run {
+            return Ok(());
+        }
+        Err((
+            ErrorKind::Client,
+            "it was started again, and nobody has said since that it is the primary",
+        )
+            .into())
     }
 }
 
@@ -62,8 +81,14 @@ pub(super) struct Map {
     owners: Box<[u16]>,
 }
 
-/// What a look found: primaries, each with its slots (first and last) in a cluster.
-pub(super) type Found = Vec<(ConnectionAddr, Vec<(u16, u16)>)>;
+/// What a look found.
+pub(super) struct Found {
+    pub(super) address: ConnectionAddr,
+    /// Its slots, first and last, in a cluster.
+    pub(super) slots: Vec<(u16, u16)>,
+    /// Which start of the server it is, where that matters.
+    pub(super) run: Option<Box<str>>,
+}
 
 impl Map {
     /// Who has a key; `None` while nobody is known to.
@@ -146,7 +171,12 @@ impl Topology {
             Some(tokio::spawn(look_after(Arc::clone(&shared), finder)).abort_handle())
         } else {
             let seeds = shared.connector.deployment.seeds.iter();
-            shared.apply(seeds.map(|address| (address.clone(), Vec::new())).collect());
+            let only = |address: &ConnectionAddr| Found {
+                address: address.clone(),
+                slots: Vec::new(),
+                run: None,
+            };
+            shared.apply(seeds.map(only).collect());
             None
         };
         Self { shared, task }
@@ -206,7 +236,7 @@ impl Topology {
     /// The node at an address, which need not have keys yet.
     pub(super) fn node_at(&self, host: &str, port: u16) -> Arc<Node> {
         self.shared
-            .node_at(&address(host, port, self.connector().deployment.tls))
+            .node_at(&address(host, port, self.connector().deployment.tls), None)
     }
 
     /// Told whenever the map is another one.
@@ -224,27 +254,29 @@ impl Drop for Topology {
 }
 
 impl Shared {
-    fn node_at(&self, address: &ConnectionAddr) -> Arc<Node> {
+    fn node_at(&self, address: &ConnectionAddr, run: Option<Box<str>>) -> Arc<Node> {
         let name = address.to_string();
-        let known = self.map.load().nodes.iter().find(|node| node.name() == name).cloned();
+        let is_it = |node: &&Arc<Node>| node.name() == name && node.run == run;
+        let known = self.map.load().nodes.iter().find(is_it).cloned();
         known.unwrap_or_else(|| {
             Arc::new(Node {
                 number: self.numbers.fetch_add(1, Ordering::Relaxed),
                 address: address.clone(),
+                run,
                 clock: StoreClock::new(),
             })
         })
     }
 
-    fn apply(&self, found: Found) {
+    fn apply(&self, found: Vec<Found>) {
         let mut map = Map::default();
-        if found.iter().any(|(_, ranges)| !ranges.is_empty()) {
+        if found.iter().any(|primary| !primary.slots.is_empty()) {
             map.owners = vec![NOBODY; SLOTS.into()].into();
         }
-        for (address, ranges) in found {
+        for primary in found {
             let place = u16::try_from(map.nodes.len()).unwrap_or(NOBODY);
-            map.nodes.push(self.node_at(&address));
-            for (first, last) in ranges {
+            map.nodes.push(self.node_at(&primary.address, primary.run));
+            for (first, last) in primary.slots {
                 if let Some(owners) = map.owners.get_mut(first.into()..=last.into()) {
                     owners.fill(place);
                 }
@@ -259,7 +291,7 @@ impl Shared {
     }
 
     fn assign(&self, slot: u16, address: &ConnectionAddr) {
-        let node = self.node_at(address);
+        let node = self.node_at(address, None);
         self.map.rcu(|map| {
             let mut nodes = map.nodes.clone();
             let mut owners = map.owners.clone();
@@ -374,14 +406,27 @@ mod tests {
         ));
         let shared = Topology::new(Arc::new(connector.unwrap())).shared.clone();
         let at = |host: &str| address(host, 1, false);
+        let found = |host: &str, slots: &[(u16, u16)], run: Option<&str>| Found {
+            address: at(host),
+            slots: slots.to_vec(),
+            run: run.map(Into::into),
+        };
         let number = |key: &[u8]| shared.map.load().node(key).map(|node| node.number);
         let first = number(b"k");
-        shared.apply(vec![(at("b"), Vec::new())]);
+        shared.apply(vec![found("b", &[], None)]);
         assert_ne!(number(b"k"), first);
-        shared.apply(vec![(at("a"), Vec::new())]);
-        assert!(number(b"k").is_some() && number(b"k") != first);
+        shared.apply(vec![found("a", &[], Some("1"))]);
+        let again = number(b"k");
+        assert!(again.is_some() && again != first);
+        shared.apply(vec![found("a", &[], Some("1"))]);
+        assert_eq!(number(b"k"), again);
+        shared.apply(vec![found("a", &[], Some("2"))]);
+        assert!(number(b"k").is_some() && number(b"k") != again);
 
-        shared.apply(vec![(at("a"), vec![(0, 8_000)]), (at("b"), vec![(8_001, 16_382)])]);
+        shared.apply(vec![
+            found("a", &[(0, 8_000)], None),
+            found("b", &[(8_001, 16_382)], None),
+        ]);
         let before = shared.map.load_full();
         let [a, b] = before.nodes() else { panic!() };
         assert!(before.has(a.number, 0) && before.has(b.number, 16_382) && !before.has(b.number, 16_383));
@@ -396,6 +441,7 @@ mod tests {
         let by = Node {
             number: 0,
             address: address("h", 1, false),
+            run: None,
             clock: StoreClock::new(),
         };
         assert_eq!(redirected(":7", &by), Some(("h".to_owned(), 7)));
