@@ -110,7 +110,10 @@ fn refused(error: &RedisError) -> ConnectError {
     if text.contains("cluster support disabled") {
         return ConnectError::Unfit("what answers there is no node of a cluster; write redis://".to_owned());
     }
-    connect_error(error)
+    match connect_error(error) {
+        ConnectError::Unreachable(why) => ConnectError::Unreachable(format!("no node of the cluster answers: {why}")),
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -170,6 +170,7 @@ fn refused(error: &redis::RedisError, master: &str) -> ConnectError {
         ConnectError::Credentials(_) => ConnectError::Credentials(
             "a sentinel says so; give --redis-sentinel-user and --redis-sentinel-password-file".to_owned(),
         ),
+        ConnectError::Unreachable(why) => ConnectError::Unreachable(format!("no sentinel answers: {why}")),
         other => other,
     }
 }
