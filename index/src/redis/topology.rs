@@ -160,11 +160,11 @@ impl Topology {
         });
         let finder = match &shared.connector.deployment.shape {
             Shape::Standalone => None,
-            Shape::Sentinel { master } => Some(Finder::Sentinel(SentinelFinder::new(
+            Shape::Sentinel { master } => Some(Finder::Sentinel(Box::new(SentinelFinder::new(
                 &shared.connector,
                 master,
                 &shared.looks,
-            ))),
+            )))),
             Shape::Cluster => Some(Finder::Cluster(ClusterFinder::new(&shared.connector))),
         };
         let task = if let Some(finder) = finder {
@@ -311,7 +311,7 @@ impl Shared {
 
 /// Asks those who know.
 enum Finder {
-    Sentinel(SentinelFinder),
+    Sentinel(Box<SentinelFinder>),
     Cluster(ClusterFinder),
 }
 

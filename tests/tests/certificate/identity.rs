@@ -233,6 +233,7 @@ async fn over_http(setting: &Setting, token: &str) {
 }
 
 /// A certificate that an authority of ours signed says more than one thing, or not what it seems to say.
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[tokio::test]
 async fn c54_odd_certificates_name_nobody_but_whom_they_name() {
     let setting = Setting::start().await;
