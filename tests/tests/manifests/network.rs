@@ -147,7 +147,10 @@ fn a_redis_elsewhere_is_named_by_its_addresses() {
         let policy = cluster.get("NetworkPolicy", "services-reach-redis");
         let rules: Vec<_> = items(&policy["spec"]["egress"]).collect();
         assert_eq!(rules.len(), 1, "{overlaid}");
-        assert_eq!(rules[0]["ports"], json!([{"protocol": "TCP", "port": 6379}]));
+        assert_eq!(
+            rules[0]["ports"],
+            json!([{"protocol": "TCP", "port": 6379}, {"protocol": "TCP", "port": 26379}])
+        );
         assert_eq!(
             rules[0]["to"],
             json!([{"ipBlock": {"cidr": "192.0.2.0/24"}}]),
