@@ -76,7 +76,8 @@ impl Live {
 /// A part of what a subject has.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// What lives, those that end first first. May be fewer than asked although more follow.
+    /// What lives, those that end first first; between pages, but for a sixteenth of a lifetime. May be fewer than asked although
+    /// more follow.
     pub live: Vec<Live>,
     /// Where to go on.
     pub next: Option<Cursor>,
