@@ -394,6 +394,19 @@ fn single_use_a_fault_may_forget_a_use_but_not_the_successor() {
     story(2).holds();
     assert_eq!(check(&story(2).0).figures.forgotten_uses["test"], 1);
     story(3).breaks(Invariant::SingleUse);
+    // With another key, it has another text.
+    let rotated = |mut story: Story| {
+        story.0.plagues.push(Plague {
+            plague: "keys rotated".to_owned(),
+            start: 3 * SECOND,
+            end: 3 * SECOND,
+            validator: None,
+        });
+        story
+    };
+    rotated(story(3)).holds();
+    let not_forgotten = Story::new().login(0, 1, 1).refresh(1, 1, with_refresh(2, 2));
+    rotated(not_forgotten.refresh(4, 1, with_refresh(3, 3))).breaks(Invariant::SingleUse);
 }
 
 #[test]
