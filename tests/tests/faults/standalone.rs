@@ -7,7 +7,7 @@ use tokenbind_tests::{DEADLINE, Flow, Proxy, RedisServer, Weather};
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::plan::Plan;
-use crate::rig::{CLOCK, KEY_WAIT, MORTAL, REPLICAS, Rig, Role};
+use crate::rig::{CLOCK, KEY_WAIT, LEASE, MORTAL, REPLICAS, Rig, Role};
 use crate::run::{Struck, Topology, run};
 
 struct Standalone {
@@ -60,7 +60,16 @@ impl Standalone {
         link.calm();
     }
 
-    /// The same for everybody.
+    /// A validator hears no change for longer than a lease; whatever it reads is answered meanwhile.
+    async fn tell_nothing(&self, plan: &mut Plan) {
+        let weather = plan.one_of(&[Weather::mute(), Weather::both(Flow::Hold)]);
+        let link = self.link(Role::Validator, plan.one_of(&[0, 1]));
+        link.set(weather.of_tracking());
+        pass(2 * LEASE + plan.length()).await;
+        link.calm();
+    }
+
+    /// As for one, for everybody.
     async fn cut_all_off(&self, plan: &mut Plan) {
         let weather = plan.one_of(&[
             Weather::deaf(),
@@ -135,6 +144,7 @@ impl Topology for Standalone {
         "Redis frozen",
         "an issuer cut off",
         "a validator cut off",
+        "a validator told nothing",
         "everybody cut off",
         "connections closed",
         "Redis restarted empty",
@@ -149,7 +159,7 @@ impl Topology for Standalone {
         "certificates replaced",
         "a clock an hour off",
     ];
-    const FEW: usize = 17;
+    const FEW: usize = 18;
 
     fn redis_url(&self, role: Role, number: usize) -> String {
         self.link(role, number).url()
@@ -169,6 +179,7 @@ impl Topology for Standalone {
             }
             "an issuer cut off" => self.cut_off(Role::Issuer, plan).await,
             "a validator cut off" => self.cut_off(Role::Validator, plan).await,
+            "a validator told nothing" => self.tell_nothing(plan).await,
             "everybody cut off" => self.cut_all_off(plan).await,
             "connections closed" => self.close_connections(plan).await,
             "Redis restarted empty" => {

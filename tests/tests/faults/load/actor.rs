@@ -90,7 +90,8 @@ impl Actor {
     async fn step(&mut self) {
         let (slot, issuer) = (self.slot(), self.replica());
         match self.rng.random_range(0..100) {
-            0..30 => self.show_live().await,
+            0..24 => self.show_live().await,
+            24..30 => self.end_and_ask().await,
             30..46 => self.show_quiet().await,
             46..60 => self.obtain(slot).await,
             60..72 => self.go_on(slot).await,
@@ -231,6 +232,21 @@ impl Actor {
         self.bury(held);
     }
 
+    /// One that validators keep ends, and they are asked at once: as of now, and then for what they keep, which is no answer any
+    /// more, whether they were told of the end or not.
+    async fn end_and_ask(&mut self) {
+        let kept: Vec<_> = self.held.values().filter(|held| held.allowed_by > 0).cloned().collect();
+        if kept.is_empty() {
+            return;
+        }
+        let (held, issuer) = (kept[self.rng.random_range(0..kept.len())].clone(), self.replica());
+        self.held.remove(&held.slot);
+        self.caller.revoke_token(&held, issuer).await;
+        let keepers = (0..self.caller.directory.validators.len()).filter(|by| held.allowed_by >> by & 1 == 1);
+        futures::future::join_all(keepers.map(|by| ask_again(&self.caller, &held.access, by))).await;
+        self.bury(held);
+    }
+
     async fn refresh_twice(&mut self, slot: Slot) {
         let of_user = Slot {
             subject: self.number,
@@ -330,16 +346,21 @@ impl Actor {
 /// Which dead token is shown next: mostly one that the validator has allowed, or one that died a moment ago.
 fn next_of(dead: &VecDeque<Held>, validator: usize, rng: &mut StdRng) -> Option<String> {
     let last = if rng.random_bool(0.8) { LAST } else { REMEMBERED };
-    let known: Vec<_> = dead
-        .iter()
-        .filter(|held| held.allowed_by >> validator & 1 == 1)
-        .collect();
+    let known = dead.iter().rev().filter(|held| held.allowed_by >> validator & 1 == 1);
+    let known: Vec<_> = known.take(last).collect();
     let shown: Vec<_> = if known.is_empty() || rng.random_bool(0.4) {
         dead.iter().skip(dead.len().saturating_sub(last)).collect()
     } else {
         known
     };
     (!shown.is_empty()).then(|| shown[rng.random_range(0..shown.len())].access.clone())
+}
+
+/// Asks as of now, and after a refusal for what is kept, which is no answer any more.
+async fn ask_again(caller: &Caller, token: &str, validator: usize) {
+    if caller.validate(token, validator, true).await == Some(false) {
+        caller.validate(token, validator, false).await;
+    }
 }
 
 /// Shows dead tokens to a validator.
@@ -356,9 +377,9 @@ async fn examine(caller: Caller, dead: Dead, validator: usize, mut rng: StdRng, 
             open.set(open.get() + 1);
             let (caller, open, as_of_now) = (caller.clone(), Rc::clone(&open), rng.random_bool(0.15));
             tokio::task::spawn_local(async move {
-                let verdict = caller.validate(&token, validator, as_of_now).await;
-                if as_of_now && verdict == Some(false) {
-                    // What it keeps is no answer any more.
+                if as_of_now {
+                    ask_again(&caller, &token, validator).await;
+                } else {
                     caller.validate(&token, validator, false).await;
                 }
                 open.set(open.get() - 1);
