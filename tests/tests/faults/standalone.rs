@@ -60,12 +60,18 @@ impl Standalone {
         link.calm();
     }
 
-    /// A validator hears no change for longer than a lease; whatever it reads is answered meanwhile.
-    async fn tell_nothing(&self, plan: &mut Plan) {
+    /// A validator hears nothing for longer than a lease, so that what ended meanwhile is asked about after it: no answer, or no
+    /// change alone while whatever it reads is answered, which lets it learn of an end before it is told.
+    async fn silence(&self, told_alone: bool, plan: &mut Plan) {
         let weather = plan.one_of(&[Weather::mute(), Weather::both(Flow::Hold)]);
+        let (weather, leases) = if told_alone {
+            (weather.of_tracking(), 1)
+        } else {
+            (weather, 2)
+        };
         let link = self.link(Role::Validator, plan.one_of(&[0, 1]));
-        link.set(weather.of_tracking());
-        pass(2 * LEASE + plan.length()).await;
+        link.set(weather);
+        pass(leases * LEASE + plan.length()).await;
         link.calm();
     }
 
@@ -145,6 +151,7 @@ impl Topology for Standalone {
         "an issuer cut off",
         "a validator cut off",
         "a validator told nothing",
+        "a validator left without answers",
         "everybody cut off",
         "connections closed",
         "Redis restarted empty",
@@ -159,7 +166,7 @@ impl Topology for Standalone {
         "certificates replaced",
         "a clock an hour off",
     ];
-    const FEW: usize = 18;
+    const FEW: usize = 19;
 
     fn redis_url(&self, role: Role, number: usize) -> String {
         self.link(role, number).url()
@@ -179,7 +186,8 @@ impl Topology for Standalone {
             }
             "an issuer cut off" => self.cut_off(Role::Issuer, plan).await,
             "a validator cut off" => self.cut_off(Role::Validator, plan).await,
-            "a validator told nothing" => self.tell_nothing(plan).await,
+            "a validator told nothing" => self.silence(true, plan).await,
+            "a validator left without answers" => self.silence(false, plan).await,
             "everybody cut off" => self.cut_all_off(plan).await,
             "connections closed" => self.close_connections(plan).await,
             "Redis restarted empty" => {

@@ -25,7 +25,7 @@ const LAST: usize = 12;
 /// How often they are shown, and how many of these calls wait for their answers at a time: a validator that is cut off takes
 /// long for what it does not know, and that must not keep anybody from asking what it does.
 const EXAMINED: Duration = Duration::from_millis(50);
-const MOST_EXAMINED: usize = 16;
+const MOST_EXAMINED: usize = 24;
 const MOST_WATCHES: usize = 3;
 /// The device whose tokens nobody ends: what becomes of them, faults do.
 const QUIET_DEVICE: usize = 500;
