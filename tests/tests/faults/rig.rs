@@ -13,6 +13,7 @@ use tokenbind_tests::{
 use tonic::transport::Channel;
 use tonic_health::pb::health_check_response::ServingStatus;
 
+use crate::load::calls::Caller;
 use crate::secured::Secured;
 
 /// How long what validators keep may be used after the store was last heard. Half of what it is by default, so that twice as
@@ -249,6 +250,14 @@ impl Rig {
             let channel = service.new.take().unwrap_or_else(known);
             serves(&channel, service.role, service.number, ServingStatus::Serving).await;
             *replica.write().unwrap_or_else(PoisonError::into_inner) = channel;
+        }
+    }
+
+    /// Who makes calls of the test's own beside the load.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller {
+            directory: Arc::clone(&self.directory),
+            recorder: Arc::clone(&self.recorder),
         }
     }
 

@@ -8,7 +8,6 @@ use tokenbind_tests::wait_until;
 use tokio::sync::Semaphore;
 
 use crate::load::Load;
-use crate::load::calls::Caller;
 use crate::plagues::{Dose, Plagues};
 use crate::plan::Plan;
 use crate::report::{judge, keep, say};
@@ -170,10 +169,7 @@ async fn between(rig: &Rig) {
 
 /// Waits until every issuer issues what every validator allows, and revokes it again.
 async fn working(rig: &Rig) {
-    let caller = Caller {
-        directory: Arc::clone(&rig.directory),
-        recorder: Arc::clone(&rig.recorder),
-    };
+    let caller = rig.caller();
     for issuer in 0..REPLICAS {
         for application in 0..APPLICATIONS.len() {
             let slot = Slot {

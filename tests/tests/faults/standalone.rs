@@ -2,13 +2,21 @@
 
 use std::time::Duration;
 
-use tokenbind_tests::history::{Gentleness, Loss};
+use futures::future::join_all;
+use tokenbind_tests::history::{Gentleness, Loss, Slot};
 use tokenbind_tests::{DEADLINE, Flow, Proxy, RedisServer, Weather};
 use tonic_health::pb::health_check_response::ServingStatus;
 
+use crate::load::calls::{Caller, Held};
 use crate::plan::Plan;
-use crate::rig::{CLOCK, KEY_WAIT, LEASE, MORTAL, REPLICAS, Rig, Role};
+use crate::rig::{APPLICATIONS, CLOCK, KEY_WAIT, LEASE, MORTAL, REPLICAS, Rig, Role, USERS};
 use crate::run::{Struck, Topology, run};
+
+/// How many tokens end while a validator hears nothing, and the first of their devices: nobody else has them.
+const KEPT: usize = 8;
+const KEPT_DEVICE: usize = 2_000;
+/// In such a time is answered what a validator keeps.
+const ANSWERED: Duration = Duration::from_millis(300);
 
 struct Standalone {
     redis: RedisServer,
@@ -60,19 +68,32 @@ impl Standalone {
         link.calm();
     }
 
-    /// A validator hears nothing for longer than a lease, so that what ended meanwhile is asked about after it: no answer, or no
-    /// change alone while whatever it reads is answered, which lets it learn of an end before it is told.
-    async fn silence(&self, told_alone: bool, plan: &mut Plan) {
+    /// A validator hears nothing for longer than a lease: no answer, or no change alone while whatever it reads is answered, which
+    /// lets it learn of an end before it is told. What it keeps ends at once.
+    async fn silence(&self, told_alone: bool, rig: &Rig, plan: &mut Plan) {
         let weather = plan.one_of(&[Weather::mute(), Weather::both(Flow::Hold)]);
         let (weather, leases) = if told_alone {
             (weather.of_tracking(), 1)
         } else {
             (weather, 2)
         };
-        let link = self.link(Role::Validator, plan.one_of(&[0, 1]));
+        let (validator, length) = (plan.one_of(&[0, 1]), leases * LEASE + plan.length());
+        let (caller, link) = (rig.caller(), self.link(Role::Validator, validator));
+        let kept = keep_some(&caller, validator).await;
         link.set(weather);
-        pass(leases * LEASE + plan.length()).await;
-        link.calm();
+        join_all(kept.iter().map(async |held| {
+            if caller.revoke_token(held, 0).await && told_alone {
+                caller.ask_again(&held.access, validator).await;
+            }
+        }))
+        .await;
+        pass(length).await;
+        let asked = join_all(kept.iter().map(|held| caller.validate(&held.access, validator, false)));
+        // What is not kept any more is not answered before.
+        tokio::join!(asked, async {
+            pass(ANSWERED).await;
+            link.calm();
+        });
     }
 
     /// As for one, for everybody.
@@ -186,8 +207,8 @@ impl Topology for Standalone {
             }
             "an issuer cut off" => self.cut_off(Role::Issuer, plan).await,
             "a validator cut off" => self.cut_off(Role::Validator, plan).await,
-            "a validator told nothing" => self.silence(true, plan).await,
-            "a validator left without answers" => self.silence(false, plan).await,
+            "a validator told nothing" => self.silence(true, rig, plan).await,
+            "a validator left without answers" => self.silence(false, rig, plan).await,
             "everybody cut off" => self.cut_all_off(plan).await,
             "connections closed" => self.close_connections(plan).await,
             "Redis restarted empty" => {
@@ -223,6 +244,21 @@ impl Topology for Standalone {
         }
         Struck::default()
     }
+}
+
+/// Tokens of the applications themselves that a validator has allowed, so that it keeps them.
+async fn keep_some(caller: &Caller, validator: usize) -> Vec<Held> {
+    let slots = (0..KEPT).map(|number| Slot {
+        application: number % APPLICATIONS.len(),
+        subject: USERS + number % APPLICATIONS.len(),
+        device: KEPT_DEVICE + number,
+    });
+    let kept = join_all(slots.map(async |slot| {
+        let held = caller.issue(slot, 0).await?;
+        let good = caller.validate(&held.access, validator, false).await;
+        good.filter(|good| *good).map(|_| held)
+    }));
+    kept.await.into_iter().flatten().collect()
 }
 
 /// `kill -9` of one after the other, in the middle of whatever they do.

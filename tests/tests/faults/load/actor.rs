@@ -243,7 +243,7 @@ impl Actor {
         self.held.remove(&held.slot);
         self.caller.revoke_token(&held, issuer).await;
         let keepers = (0..self.caller.directory.validators.len()).filter(|by| held.allowed_by >> by & 1 == 1);
-        futures::future::join_all(keepers.map(|by| ask_again(&self.caller, &held.access, by))).await;
+        futures::future::join_all(keepers.map(|by| self.caller.ask_again(&held.access, by))).await;
         self.bury(held);
     }
 
@@ -356,13 +356,6 @@ fn next_of(dead: &VecDeque<Held>, validator: usize, rng: &mut StdRng) -> Option<
     (!shown.is_empty()).then(|| shown[rng.random_range(0..shown.len())].access.clone())
 }
 
-/// Asks as of now, and after a refusal for what is kept, which is no answer any more.
-async fn ask_again(caller: &Caller, token: &str, validator: usize) {
-    if caller.validate(token, validator, true).await == Some(false) {
-        caller.validate(token, validator, false).await;
-    }
-}
-
 /// Shows dead tokens to a validator.
 async fn examine(caller: Caller, dead: Dead, validator: usize, mut rng: StdRng, stopped: watch::Receiver<bool>) {
     let mut pace = interval(EXAMINED);
@@ -378,7 +371,7 @@ async fn examine(caller: Caller, dead: Dead, validator: usize, mut rng: StdRng, 
             let (caller, open, as_of_now) = (caller.clone(), Rc::clone(&open), rng.random_bool(0.15));
             tokio::task::spawn_local(async move {
                 if as_of_now {
-                    ask_again(&caller, &token, validator).await;
+                    caller.ask_again(&token, validator).await;
                 } else {
                     caller.validate(&token, validator, false).await;
                 }

@@ -217,6 +217,13 @@ impl Caller {
         verdict
     }
 
+    /// Asks as of now, and after a refusal for what is kept, which is no answer any more.
+    pub(crate) async fn ask_again(&self, token: &str, validator: usize) {
+        if self.validate(token, validator, true).await == Some(false) {
+            self.validate(token, validator, false).await;
+        }
+    }
+
     /// Watches a token until the validator says that it is no longer good, or `stopped`.
     pub(crate) async fn watch(&self, token: &str, validator: usize, stopped: impl Future<Output = ()>) {
         let question = ValidateTokenRequest {
