@@ -3,16 +3,17 @@
 
 -- Adds a member to a subject's list, or moves it to its new end of life (ms).
 --
--- The list is trimmed when it grows, so it never has more members that have ended than ever were live at once. It outlives its
+-- The list is trimmed when it changes, so it never has more members that have ended than ever were live at once. It outlives its
 -- members by a sixteenth of a lifetime, so that it need not be told at each write to live longer.
 local function file(list, member, now_ms, ends)
-  local grew = redis.call('ZADD', list, ends, member) == 1
+  -- Also where nothing changes: a list that was evicted is made again.
+  if redis.call('ZADD', list, 'CH', ends, member) == 0 then return end
   local left, needed = redis.call('PTTL', list), ends - now_ms
   if left < needed then
     -- By itself Lua would write a long number with an exponent, which Redis does not read here.
     redis.call('PEXPIRE', list, string.format('%.0f', needed + math.floor(needed / 16)))
   end
-  if grew and left >= 0 then redis.call('ZREMRANGEBYSCORE', list, '-inf', now_ms) end
+  if left >= 0 then redis.call('ZREMRANGEBYSCORE', list, '-inf', now_ms) end
 end
 
 -- Puts a record in its slot, or leaves the one that stays there.
@@ -94,10 +95,6 @@ local function issue(key, list, record, lifetime, member, latest, least_left, ex
   -- The tag of the field `revision`, and its bytes.
   call('SET', key, '\9' .. struct.pack('<I8', now) .. record, 'PX', lifetime)
   lifetime = tonumber(lifetime)
-  local ends = listed_end(member, now, lifetime)
-  -- The bytes behind the digest begin with the lifetime.
-  local stays = superseded == 1 and string.sub(old, 49, 54) == string.sub(record, 40, 45)
-    and listed_end(member, unpack('<I8', old, 2), lifetime) == ends
-  if not stays then file(list, member, math.floor(now / 1000), ends) end
+  file(list, member, math.floor(now / 1000), listed_end(member, now, lifetime))
   return {'new', now, superseded}
 end

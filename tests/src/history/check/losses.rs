@@ -34,6 +34,12 @@ impl<'a> Losses<'a> {
             .find(|fault| fault.loss == Loss::Misjudged && (during(issue, fault) || during(denied, fault)))
     }
 
+    /// The fault that may have taken the list by which a revocation finds this token.
+    pub(super) fn of_list(&self, issue: &Event, revocation: &Event) -> Option<&'a Fault> {
+        self.before(revocation.end)
+            .find(|fault| fault.loss == Loss::AnyKey && issue.start <= fault.end)
+    }
+
     /// Whether the store passed to a replica between the two.
     pub(super) fn failed_over(&self, after: Micros, now: Micros) -> bool {
         self.before(now)

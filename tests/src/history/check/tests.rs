@@ -421,6 +421,28 @@ fn single_use_an_assertion_wins_once() {
 }
 
 #[test]
+fn no_one_in_but_where_a_list_was_evicted() {
+    let subject = || Call::RevokeSubject {
+        application: HERE.application,
+        subject: HERE.subject,
+    };
+    let story = |loss| {
+        let issued = Story::new().issue(0, 1).fault(1, 2, loss);
+        issued.call(3, subject(), Answer::Revoked)
+    };
+    story(Loss::AnyKey).allowed(8, 1).holds();
+    story(Loss::Nothing).allowed(8, 1).breaks(Invariant::NoOneIn);
+    // What is revoked by itself is found without the list, and what was issued later is on it.
+    let alone = Story::new().issue(0, 1).fault(1, 2, Loss::AnyKey).revoke(3, 1);
+    alone.allowed(8, 1).breaks(Invariant::NoOneIn);
+    let later = Story::new().fault(0, 1, Loss::AnyKey).issue(2, 1);
+    later
+        .call(3, subject(), Answer::Revoked)
+        .allowed(8, 1)
+        .breaks(Invariant::NoOneIn);
+}
+
+#[test]
 fn honest_what_was_acknowledged_survives_the_primary() {
     let story = || {
         let issued = Story::new().issue(0, 1).revoke(1, 1);

@@ -93,6 +93,9 @@ impl Checker<'_, '_> {
             if denied.is_none() && late <= bound {
                 continue;
             }
+            if self.is_missed(death, life) {
+                continue;
+            }
             if self.is_undone(death, event.end) {
                 if self.undone.insert(token) {
                     self.count_undone(death, event.end);
@@ -123,6 +126,13 @@ impl Checker<'_, '_> {
                 .violated(invariant, &[life.issue, death.event, number], text);
             return;
         }
+    }
+
+    /// Where any key may be gone, the list of a subject may be, by which a device or a subject is revoked: then the token lives.
+    fn is_missed(&self, death: &Death, life: &Life) -> bool {
+        let (issue, revocation) = (&self.history.events[life.issue], &self.history.events[death.event]);
+        let by_list = matches!(revocation.call, Call::RevokeBinding { .. } | Call::RevokeSubject { .. });
+        by_list && self.losses.of_list(issue, revocation).is_some()
     }
 
     /// A newer token is written without waiting for a replica, so a failover can bring back the one before.
@@ -171,8 +181,8 @@ impl Checker<'_, '_> {
             Call::RevokeApplication { .. } => death.at + self.history.promises.issuers_behind,
             _ => death.at,
         };
-        let dead = life.deaths.iter().find(|death| known(death) < event.start);
-        if let Some(death) = dead
+        let mut dead = life.deaths.iter().filter(|death| known(death) < event.start);
+        if let Some(death) = dead.find(|death| !self.is_missed(death, life))
             && !self.is_undone(death, event.end)
         {
             let events = [life.issue, death.event, number];
